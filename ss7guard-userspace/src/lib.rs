@@ -1,0 +1,1 @@
+//! The ss7guard controller, decoder and command line.

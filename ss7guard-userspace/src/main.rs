@@ -1,0 +1,2 @@
+//! The `ss7guard` command.
+fn main() {}
