@@ -1,1 +1,3 @@
 //! The ss7guard controller, decoder and command line.
+
+pub mod host;

@@ -1,0 +1,87 @@
+//! The block list by point code.
+//!
+//! Three arrays: a bitmap (one bit for a point code; 2 MiB, so that a miss costs one look-up in the processor's
+//! cache whatever the size of the list), an index from the point code to a slot, and the densely filled slots.
+//! Entries that differ in network indicator or Network Appearance only form a chain of slots.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Point codes that the list can hold: 24 bits, the widest in use (ANSI T1.111, GB 24-bit).
+pub const POINT_CODE_SPACE: u32 = 1 << 24;
+
+/// Index entries in one map element, a cache line's worth.
+pub const INDEX_LANES: usize = 16;
+
+/// Slot number that means "none"; slot 0 is never used.
+pub const BLOCK_NO_SLOT: u32 = 0;
+
+/// Slots visited for one point code: any NI, four NIs, and as many with Network Appearance.
+pub const MAX_BLOCK_CHAIN: usize = 10;
+
+/// Network indicator of an entry that matches every network indicator.
+pub const ANY_NI: u8 = 0xff;
+
+/// One entry of the block list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockDetail {
+    /// When the entry ends: nanoseconds of the kernel's monotonic clock (`CLOCK_MONOTONIC`), 0 for never. The
+    /// kernel compares with its coarse clock, whose resolution is one tick (1 to 10 ms).
+    pub expires_ns: u64,
+    /// The originating point code; a slot that does not hold the code looked for does not match.
+    pub point_code: u32,
+    /// Network Appearance that the message must carry, if `match_na` is 1.
+    pub network_appearance: u32,
+    /// Rule that made the entry; shown with events and hits.
+    pub rule_id: u32,
+    /// Next slot for the same point code, or [`BLOCK_NO_SLOT`].
+    pub next: u32,
+    /// Network indicator 0 to 3, or [`ANY_NI`].
+    pub ni: u8,
+    /// 1 if `network_appearance` is part of the key.
+    pub match_na: u8,
+    /// What to do: a number of [`crate::verdict::Action`], `Drop` or `Neutralise`.
+    pub action: u8,
+    /// 1 while the slot is in use.
+    pub used: u8,
+    /// Zero.
+    pub _pad: u32,
+}
+
+super::kernel_abi!(BlockDetail, 32);
+
+/// Element of the bitmap and mask of its bit for this point code; `None` above the space.
+#[inline(always)]
+#[must_use]
+pub const fn bitmap_position(point_code: u32) -> Option<(u32, u64)> {
+    if point_code >= POINT_CODE_SPACE {
+        return None;
+    }
+    Some((point_code >> 6, 1u64 << (point_code & 63)))
+}
+
+/// Element of the index and lane in it for this point code, which lies inside the space.
+#[inline(always)]
+#[must_use]
+pub const fn index_position(point_code: u32) -> (u32, usize) {
+    (point_code >> 4, (point_code & 15) as usize)
+}
+
+impl BlockDetail {
+    /// Whether this entry applies to a message with these values at this time.
+    #[inline(always)]
+    #[must_use]
+    pub fn matches(
+        &self,
+        point_code: u32,
+        ni: u8,
+        network_appearance: Option<u32>,
+        now_ns: impl FnOnce() -> u64,
+    ) -> bool {
+        self.used == 1
+            && self.point_code == point_code
+            && (self.ni == ANY_NI || self.ni == ni)
+            && (self.match_na == 0 || network_appearance == Some(self.network_appearance))
+            && (self.expires_ns == 0 || now_ns() < self.expires_ns)
+    }
+}

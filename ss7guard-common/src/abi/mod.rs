@@ -1,0 +1,71 @@
+//! Layout of the BPF maps: one definition for the kernel program and the controller.
+//!
+//! All structs are `repr(C)` with explicit padding and hold integers in host byte order. A change of any of them,
+//! or of the meaning or number of a reason, raises [`ABI_VERSION`]; the controller refuses pins of another version.
+
+mod block;
+mod config;
+mod counters;
+mod event;
+mod peer;
+
+pub use block::{
+    ANY_NI, BLOCK_NO_SLOT, BlockDetail, INDEX_LANES, MAX_BLOCK_CHAIN, POINT_CODE_SPACE, bitmap_position,
+    index_position,
+};
+pub use config::{Config, Mode, PORTS, REASON_SLOTS};
+pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
+pub use event::{EVENT_CAPTURE_LEN, Event, event_flag};
+pub use peer::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, Side, peer_slot};
+
+/// Version of everything in this module.
+pub const ABI_VERSION: u32 = 1;
+
+/// Names of the maps and programs, as pinned and as shown by tools; the kernel keeps 15 characters.
+pub mod name {
+    /// `Array<Config>`, one element.
+    pub const CONFIG: &str = "CONFIG";
+    /// `Array<u64>`: one bit for each point code that has an entry.
+    pub const BLOCK_BITS: &str = "BLOCK_BITS";
+    /// `Array<[u32; INDEX_LANES]>`: first detail slot of each point code.
+    pub const BLOCK_INDEX: &str = "BLOCK_INDEX";
+    /// `Array<BlockDetail>`.
+    pub const BLOCK_DETAIL: &str = "BLOCK_DETAIL";
+    /// `Array<u64>`: hits of each detail slot, written by the kernel alone.
+    pub const BLOCK_HITS: &str = "BLOCK_HITS";
+    /// `Array<PeerEntry>`: two tables, one of which is active.
+    pub const PEERS: &str = "PEERS";
+    /// `PerCpuArray<u64>`, indexed by `counter_index`.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// `PerCpuArray<u64>`, indexed by `PuntCounter`.
+    pub const PUNT_COUNTERS: &str = "PUNT_COUNTERS";
+    /// Ring buffer of [`super::Event`] records, each followed by the captured octets.
+    pub const EVENTS: &str = "EVENTS";
+    /// Every map that is pinned.
+    pub const PINNED_MAPS: [&str; 9] =
+        [CONFIG, BLOCK_BITS, BLOCK_INDEX, BLOCK_DETAIL, BLOCK_HITS, PEERS, COUNTERS, PUNT_COUNTERS, EVENTS];
+    /// The XDP program.
+    pub const XDP_PROGRAM: &str = "ss7guard_xdp";
+    /// The tc egress program.
+    pub const TC_PROGRAM: &str = "ss7guard_tc";
+    /// The start-up self-test program.
+    pub const HELLO_PROGRAM: &str = "ss7guard_hello";
+}
+
+/// Derives nothing; states that a type may cross the kernel boundary, and checks its size.
+macro_rules! kernel_abi {
+    ($type:ty, $size:literal) => {
+        const _: () = assert!(size_of::<$type>() == $size);
+
+        #[cfg(feature = "user")]
+        #[expect(unsafe_code, reason = "the trait of the map library is unsafe; bytemuck proves its demand")]
+        // SAFETY: the type is `bytemuck::Pod`: any bit pattern is valid and there is no padding.
+        unsafe impl aya::Pod for $type {}
+
+        const _: fn() = || {
+            fn pod<T: bytemuck::Pod>() {}
+            pod::<$type>();
+        };
+    };
+}
+pub(crate) use kernel_abi;

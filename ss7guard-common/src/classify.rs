@@ -1,0 +1,439 @@
+//! The frame classifier: from the octets of a frame to a verdict with its reason.
+//!
+//! ```text
+//!  frame ─ ethernet ─ ipv4 | ipv6 ─ sctp header ─┬─ chunk ─ user_data ─ m3ua ─ block list ─ policy ─┐
+//!                                                └─ next chunk ...                                  ├─ FrameVerdict
+//!                                                                                                   ┘
+//! ```
+//! What differs between kernel and host is behind [`Env`]: the lists, the counters, and how the judgement of one
+//! chunk is called (a function of its own in the kernel, for the verifier's sake).
+
+use crate::abi::{Config, Mode};
+use crate::read::ReadAt;
+use crate::verdict::{Action, Reason};
+use crate::wire::ethernet::{self, EtherType};
+use crate::wire::m3ua::{self, Data, SI_SCCP};
+use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
+use crate::wire::{Address, SctpSpan, ipv4, ipv6};
+
+/// Facts about the packet that the judgement of a chunk needs; packed, because they cross a kernel function call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope(pub u32);
+
+impl Scope {
+    const BITS_MASK: u32 = 0xff;
+    const SIGNALLING: u32 = 1 << 8;
+    const VTAG_ZERO: u32 = 1 << 9;
+
+    #[inline(always)]
+    const fn new(point_code_bits: u8, signalling: bool, vtag_zero: bool) -> Self {
+        let mut word = point_code_bits as u32;
+        if signalling {
+            word |= Self::SIGNALLING;
+        }
+        if vtag_zero {
+            word |= Self::VTAG_ZERO;
+        }
+        Self(word)
+    }
+
+    /// Width of the peer's point codes, in bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn point_code_bits(self) -> u32 {
+        self.0 & Self::BITS_MASK
+    }
+
+    /// Whether one of the ports is a signalling port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn signalling(self) -> bool {
+        self.0 & Self::SIGNALLING != 0
+    }
+
+    /// Whether the verification tag is zero.
+    #[inline(always)]
+    #[must_use]
+    pub const fn vtag_zero(self) -> bool {
+        self.0 & Self::VTAG_ZERO != 0
+    }
+}
+
+/// A block entry that matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockHit {
+    /// Rule that made the entry.
+    pub rule_id: u32,
+    /// What the entry asks for.
+    pub action: Action,
+    /// Whether this hit is to be shown to the controller (1st, 2nd, 4th, 8th, ... of the entry).
+    pub evidence: bool,
+}
+
+/// A user data chunk, as handed to [`Env::observe`].
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// Offset of the chunk in the frame.
+    pub offset: usize,
+    /// Chunk header.
+    pub chunk: Chunk,
+    /// User data header.
+    pub user_data: UserData,
+    /// Label, parameters and user part, where an M3UA DATA message was read.
+    pub data: Option<Data>,
+    /// The judgement.
+    pub verdict: ChunkVerdict,
+}
+
+/// What the classifier needs from the side it runs on.
+pub trait Env<R: ReadAt + ?Sized> {
+    /// Width of the point codes of the peer at this address, in bits; `None` for unknown peers.
+    fn point_code_bits(&mut self, source: &Address) -> Option<u8>;
+
+    /// The entry that blocks this originating point code, if one does.
+    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit>;
+
+    /// Counts one outcome.
+    fn count(&mut self, reason: Reason, action: Action);
+
+    /// Sees each user data chunk; for the host.
+    #[inline(always)]
+    fn observe(&mut self, _seen: &Observed) {}
+
+    /// Judges one user data chunk. The kernel puts a function call here.
+    #[inline(always)]
+    fn user_data(
+        &mut self,
+        frame: &R,
+        config: &Config,
+        scope: Scope,
+        off: usize,
+        chunk: Chunk,
+    ) -> ChunkVerdict
+    where
+        Self: Sized,
+    {
+        user_data(frame, config, scope, off, chunk, self)
+    }
+}
+
+/// The judgement of one chunk or of the frame around it, packed into a word so that a kernel function can return it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct ChunkVerdict(pub u64);
+
+impl ChunkVerdict {
+    const PUNT: u64 = 1 << 8;
+    const DROP: u64 = 1 << 9;
+    const EVIDENCE: u64 = 1 << 10;
+
+    #[inline(always)]
+    const fn new(reason: Reason, action: Action, rule_id: u32, evidence: bool) -> Self {
+        let mut word = reason as u64 | (rule_id as u64) << 32;
+        match action {
+            Action::Pass => {}
+            Action::Punt => word |= Self::PUNT,
+            Action::Drop | Action::Neutralise => word |= Self::DROP,
+        }
+        if evidence {
+            word |= Self::PUNT | Self::EVIDENCE;
+        }
+        Self(word)
+    }
+
+    /// Number of the reason.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reason_number(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        Reason::from_u8(self.reason_number())
+    }
+
+    /// Whether the frame is to be dropped.
+    #[inline(always)]
+    #[must_use]
+    pub const fn drops(self) -> bool {
+        self.0 & Self::DROP != 0
+    }
+
+    /// Whether a copy is to go to the controller.
+    #[inline(always)]
+    #[must_use]
+    pub const fn punts(self) -> bool {
+        self.0 & Self::PUNT != 0
+    }
+
+    /// Whether the copy is evidence of a block entry's hit.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_evidence(self) -> bool {
+        self.0 & Self::EVIDENCE != 0
+    }
+
+    /// Rule of the block entry that matched, 0 if none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn rule_id(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// How strongly this judgement decides the frame: drop over punt over pass.
+    #[inline(always)]
+    const fn rank(self) -> u64 {
+        self.0 & (Self::PUNT | Self::DROP)
+    }
+}
+
+impl core::fmt::Debug for ChunkVerdict {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ChunkVerdict")
+            .field("reason", &self.reason())
+            .field("drops", &self.drops())
+            .field("punts", &self.punts())
+            .field("rule_id", &self.rule_id())
+            .finish()
+    }
+}
+
+/// The verdict over a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct FrameVerdict {
+    /// The deciding judgement, with the `punts` and `drops` of all of them.
+    pub verdict: ChunkVerdict,
+    /// Offset of the deciding chunk, 0 if the frame itself decided.
+    pub chunk_offset: usize,
+    /// Octets of the deciding chunk.
+    pub chunk_len: usize,
+}
+
+impl FrameVerdict {
+    #[inline(always)]
+    const fn whole(verdict: ChunkVerdict) -> Self {
+        Self { verdict, chunk_offset: 0, chunk_len: 0 }
+    }
+
+    /// Takes a further judgement in: the strongest decides, the first of equals.
+    #[inline(always)]
+    fn join(&mut self, other: ChunkVerdict, offset: usize, len: usize, first: bool) {
+        let flags =
+            (self.verdict.0 | other.0) & (ChunkVerdict::PUNT | ChunkVerdict::DROP | ChunkVerdict::EVIDENCE);
+        if first || other.rank() > self.verdict.rank() {
+            self.verdict = other;
+            self.chunk_offset = offset;
+            self.chunk_len = len;
+        }
+        self.verdict.0 |= flags;
+    }
+}
+
+/// The action for a reason: the configured one, which in monitor mode never drops.
+#[inline(always)]
+fn action_for(config: &Config, reason: Reason) -> Action {
+    match (config.policy(reason), config.mode()) {
+        (Action::Drop | Action::Neutralise, Mode::Monitor) => Action::Punt,
+        (action, _) => action,
+    }
+}
+
+/// Counts an outcome that is not a block, and makes the judgement.
+#[inline(always)]
+fn conclude<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, reason: Reason, env: &mut E) -> ChunkVerdict {
+    let action = action_for(config, reason);
+    env.count(reason, action);
+    ChunkVerdict::new(reason, action, 0, false)
+}
+
+/// Judges a frame of `len` octets.
+#[inline(always)]
+pub fn frame<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    len: usize,
+    config: &Config,
+    env: &mut E,
+) -> FrameVerdict {
+    match sctp_span(frame, len) {
+        Ok(span) => packet(frame, &span, config, env),
+        Err(reason) => FrameVerdict::whole(conclude(config, reason, env)),
+    }
+}
+
+/// Finds the SCTP packet in a frame of `len` octets.
+#[inline(always)]
+pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize) -> Result<SctpSpan, Reason> {
+    match ethernet::payload(frame)? {
+        (EtherType::IPV4, off) => ipv4::sctp(frame, off, len),
+        (EtherType::IPV6, off) => ipv6::sctp(frame, off, len),
+        (other, _) if other.is_encapsulation() => Err(Reason::L2Encapsulated),
+        _ => Err(Reason::NotIp),
+    }
+}
+
+/// Judges an SCTP packet: every chunk of it.
+#[inline(always)]
+fn packet<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    span: &SctpSpan,
+    config: &Config,
+    env: &mut E,
+) -> FrameVerdict {
+    let header = match sctp::header(frame, span.start, span.end) {
+        Ok(header) => header,
+        Err(reason) => return FrameVerdict::whole(conclude(config, reason, env)),
+    };
+    let bits = env.point_code_bits(&span.source).unwrap_or(config.default_point_code_bits);
+    let signalling = config.is_signalling(header.source_port, header.destination_port);
+    let scope = Scope::new(bits, signalling, header.vtag == 0);
+
+    let mut result = FrameVerdict::whole(ChunkVerdict(0));
+    let mut judged = false;
+    let mut fault = None;
+    let mut off = span.start.wrapping_add(sctp::HEADER_LEN);
+    for turn in 0..=sctp::MAX_CHUNKS {
+        if off >= span.end {
+            break;
+        }
+        if turn == sctp::MAX_CHUNKS {
+            fault = Some(Reason::TooManyChunks);
+            break;
+        }
+        let chunk = match sctp::chunk(frame, off, span.end) {
+            Ok(chunk) => chunk,
+            Err(reason) => {
+                fault = Some(reason);
+                break;
+            }
+        };
+        if chunk.is_user_data() {
+            let verdict = env.user_data(frame, config, scope, off, chunk);
+            result.join(verdict, off, chunk.len, !judged);
+            judged = true;
+        }
+        off = chunk.next(off);
+    }
+    match fault {
+        Some(reason) => {
+            let verdict = conclude(config, reason, env);
+            result.join(verdict, 0, 0, !judged);
+        }
+        None if !judged => result = FrameVerdict::whole(conclude(config, Reason::SctpControl, env)),
+        None => {}
+    }
+    result
+}
+
+/// Judges the user data chunk at `off`.
+#[inline(always)]
+pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    off: usize,
+    chunk: Chunk,
+    env: &mut E,
+) -> ChunkVerdict {
+    let user_data = match sctp::user_data(frame, off, &chunk) {
+        Ok(user_data) => user_data,
+        Err(reason) => return conclude(config, reason, env),
+    };
+    let (data, reason) = match content(frame, scope, off, &chunk, &user_data) {
+        Content::Data(data, fault) => (Some(data), fault),
+        Content::Other(reason) => (None, Some(reason)),
+    };
+    let verdict = judge(config, scope, &chunk, data.as_ref(), reason, env);
+    env.observe(&Observed { offset: off, chunk, user_data, data, verdict });
+    verdict
+}
+
+/// What a user data chunk holds.
+enum Content {
+    /// An M3UA DATA message, or its first fragment, with the fault it has, if any.
+    Data(Data, Option<Reason>),
+    /// Anything else.
+    Other(Reason),
+}
+
+#[inline(always)]
+fn content<R: ReadAt + ?Sized>(
+    frame: &R,
+    scope: Scope,
+    off: usize,
+    chunk: &Chunk,
+    user_data: &UserData,
+) -> Content {
+    let m3ua = user_data.ppid == Some(Ppid::M3UA);
+    if !m3ua && !scope.signalling() && user_data.ppid.is_some() {
+        return Content::Other(Reason::OtherPayload);
+    }
+    if chunk.flags & data_flag::BEGIN == 0 {
+        return Content::Other(Reason::SctpLaterFragment);
+    }
+    // M3UA under a foreign PPID: some receivers never look at the PPID.
+    if !m3ua && !m3ua::looks_like_data(frame, user_data.payload) {
+        return Content::Other(Reason::UnexpectedPpid);
+    }
+    let first_fragment = chunk.flags & data_flag::END == 0;
+    let avail = off.wrapping_add(chunk.len).wrapping_sub(user_data.payload);
+    let parsed = m3ua::parse(frame, user_data.payload, avail, first_fragment);
+    let Some(data) = parsed.data else {
+        return Content::Other(parsed.fault.unwrap_or(Reason::M3uaNoProtocolData));
+    };
+    let fault = if !m3ua {
+        Some(Reason::UnexpectedPpid)
+    } else if scope.vtag_zero() {
+        Some(Reason::DataVtagZero)
+    } else {
+        parsed.fault
+    };
+    Content::Data(data, fault)
+}
+
+/// Block list first, then the fault, then what the label says. The order matters: a blocked sender must not get
+/// away by adding a fault to its message, or by choosing another network indicator.
+#[inline(always)]
+fn judge<R: ReadAt + ?Sized, E: Env<R>>(
+    config: &Config,
+    scope: Scope,
+    chunk: &Chunk,
+    data: Option<&Data>,
+    fault: Option<Reason>,
+    env: &mut E,
+) -> ChunkVerdict {
+    let Some(data) = data else {
+        return conclude(config, fault.unwrap_or(Reason::M3uaNoProtocolData), env);
+    };
+    let label = &data.label;
+    let mut hit = env.blocked(label.opc, label.ni, data.network_appearance);
+    if hit.is_none()
+        && let Some(second) = data.second_opc
+    {
+        hit = env.blocked(second, label.ni, data.network_appearance);
+    }
+    if let Some(hit) = hit {
+        let action = match config.mode() {
+            Mode::Enforce => hit.action,
+            Mode::Monitor => Action::Punt,
+        };
+        env.count(Reason::BlockedPointCode, action);
+        return ChunkVerdict::new(Reason::BlockedPointCode, action, hit.rule_id, hit.evidence);
+    }
+    let reason = if let Some(fault) = fault {
+        fault
+    } else if label.ni > 3 {
+        Reason::NetworkIndicatorInvalid
+    } else if (u64::from(label.opc) | u64::from(label.dpc)).wrapping_shr(scope.point_code_bits()) != 0 {
+        Reason::PointCodeTooWide
+    } else if chunk.flags & data_flag::END == 0 {
+        Reason::SctpFirstFragment
+    } else if label.si == SI_SCCP {
+        Reason::Sccp
+    } else {
+        Reason::OtherUserPart
+    };
+    conclude(config, reason, env)
+}

@@ -1,0 +1,230 @@
+//! Verdicts, and the reasons that every verdict has.
+//!
+//! [`Reason::as_str`] is the single spelling for counters, JSON, configuration and tests.
+
+/// What happens to a message or a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[must_use]
+pub enum Action {
+    /// Goes on untouched.
+    Pass = 0,
+    /// Goes on untouched, and a copy goes to the controller.
+    Punt = 1,
+    /// The frame is discarded.
+    Drop = 2,
+    /// The message is to be rewritten in place into one that the receiver ignores. Part of the vocabulary of
+    /// block entries; this version's kernel program treats it as [`Action::Drop`].
+    Neutralise = 3,
+}
+
+impl Action {
+    /// Every action, in numeric order.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Punt, Self::Drop, Self::Neutralise];
+
+    /// The name used in output and configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Punt => "punt",
+            Self::Drop => "drop",
+            Self::Neutralise => "neutralise",
+        }
+    }
+
+    /// From the number stored in a map; unknown numbers give `None`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_u8(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Self::Pass),
+            1 => Some(Self::Punt),
+            2 => Some(Self::Drop),
+            3 => Some(Self::Neutralise),
+            _ => None,
+        }
+    }
+}
+
+/// What kind of thing a reason speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// Not SCTP: none of this firewall's business.
+    Foreign = 0,
+    /// SCTP or M3UA without user traffic.
+    Control = 1,
+    /// An M3UA DATA message whose routing label was read and judged.
+    Message = 2,
+    /// Something that the kernel cannot judge; an exception policy decides.
+    Exception = 3,
+}
+
+impl Class {
+    /// The name used in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::Control => "control",
+            Self::Message => "message",
+            Self::Exception => "exception",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, $class:ident, $policy:ident; )+) => {
+        /// Why a frame or message got its verdict. Each has its own counter.
+        ///
+        /// Frames without user data count once; frames with user data count once for each DATA or I-DATA chunk,
+        /// plus once for a fault of the frame itself.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Reason { $( $(#[doc = $doc])+ $variant, )+ }
+
+        impl Reason {
+            /// Every reason, in numeric order.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+
+            /// The one spelling of this reason.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+
+            /// What kind of thing this reason speaks of.
+            #[inline(always)]
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $( Self::$variant => Class::$class, )+ }
+            }
+
+            /// The action of a fresh configuration.
+            pub const fn default_action(self) -> Action {
+                match self { $( Self::$variant => Action::$policy, )+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Neither IPv4 nor IPv6 (ARP, LLDP, 802.3 length frames, ...).
+    NotIp = "not_ip", Foreign, Pass;
+    /// IP with another protocol than SCTP.
+    NotSctp = "not_sctp", Foreign, Pass;
+    /// SCTP without user data (INIT, SACK, HEARTBEAT, ...).
+    SctpControl = "sctp_control", Control, Pass;
+    /// An M3UA message other than DATA: MGMT, SSNM, ASPSM, ASPTM, RKM (RFC 4666 §3.1.2).
+    M3uaControl = "m3ua_control", Control, Pass;
+    /// User data that is neither M3UA by its PPID nor on a signalling port.
+    OtherPayload = "other_payload", Control, Pass;
+    /// The originating point code is on the block list.
+    BlockedPointCode = "blocked_point_code", Message, Drop;
+    /// SCCP (service indicator 3): carries MAP, judged by the controller.
+    Sccp = "sccp", Message, Punt;
+    /// Another MTP3 user part than SCCP (ISUP, TUP, network management, ...).
+    OtherUserPart = "other_user_part", Message, Punt;
+    /// First fragment of a user message; its label was read and is not blocked.
+    SctpFirstFragment = "sctp_first_fragment", Message, Punt;
+    /// Middle or last fragment of a user message: it has no label.
+    SctpLaterFragment = "sctp_later_fragment", Exception, Punt;
+    /// First fragment that ends before the routing label.
+    SctpShortFirstFragment = "sctp_short_first_fragment", Exception, Punt;
+    /// The frame ends inside its link-layer or IP header.
+    FrameTruncated = "frame_truncated", Exception, Punt;
+    /// More than two VLAN tags (IEEE 802.1Q).
+    TooManyVlanTags = "too_many_vlan_tags", Exception, Punt;
+    /// An Ethernet type that carries other frames inside: MPLS, PPPoE, MACsec, PBB.
+    L2Encapsulated = "l2_encapsulated", Exception, Pass;
+    /// IPv4 header that contradicts itself or the frame (RFC 791 §3.1).
+    Ipv4Malformed = "ipv4_malformed", Exception, Punt;
+    /// IPv6 header or extension header that contradicts itself or the frame (RFC 8200 §3, §4).
+    Ipv6Malformed = "ipv6_malformed", Exception, Punt;
+    /// More IPv6 extension headers than the bound.
+    TooManyExtHeaders = "too_many_ext_headers", Exception, Punt;
+    /// A fragment of an IP packet that carries SCTP, or may do so.
+    IpFragment = "ip_fragment", Exception, Punt;
+    /// IP in IP, GRE, IPsec or SCTP in UDP (RFC 6951): the payload is not looked at.
+    Tunnel = "tunnel", Exception, Pass;
+    /// The packet ends inside the SCTP common header (RFC 9260 §3.1).
+    SctpTruncated = "sctp_truncated", Exception, Punt;
+    /// A chunk whose length contradicts the packet, or octets after the last chunk (RFC 9260 §3.2).
+    ChunkMalformed = "chunk_malformed", Exception, Punt;
+    /// More chunks than the bound.
+    TooManyChunks = "too_many_chunks", Exception, Punt;
+    /// User data with a verification tag of zero (RFC 9260 §8.5).
+    DataVtagZero = "data_vtag_zero", Exception, Punt;
+    /// User data on a signalling port whose PPID is not that of M3UA (RFC 4666 §7.1).
+    UnexpectedPpid = "unexpected_ppid", Exception, Punt;
+    /// User data shorter than the M3UA common header (RFC 4666 §3.1).
+    M3uaTruncated = "m3ua_truncated", Exception, Punt;
+    /// An M3UA version other than 1.
+    M3uaVersion = "m3ua_version", Exception, Punt;
+    /// An M3UA message class or type that RFC 4666 §3.1.2 does not know.
+    M3uaUnknownType = "m3ua_unknown_type", Exception, Punt;
+    /// The M3UA message length says more than the chunk holds, or less than a header.
+    M3uaLength = "m3ua_length", Exception, Punt;
+    /// Octets after the M3UA message in the same chunk: a second message, perhaps.
+    M3uaTrailing = "m3ua_trailing", Exception, Punt;
+    /// A parameter whose length contradicts its tag or the message (RFC 4666 §3.2).
+    M3uaParameterLength = "m3ua_parameter_length", Exception, Punt;
+    /// More parameters than the bound.
+    M3uaTooManyParameters = "m3ua_too_many_parameters", Exception, Punt;
+    /// Protocol Data, Network Appearance, Routing Context or Correlation Id twice.
+    M3uaDuplicateParameter = "m3ua_duplicate_parameter", Exception, Punt;
+    /// A DATA message without Protocol Data.
+    M3uaNoProtocolData = "m3ua_no_protocol_data", Exception, Punt;
+    /// Protocol Data shorter than the routing label (RFC 4666 §3.3.1).
+    M3uaShortProtocolData = "m3ua_short_protocol_data", Exception, Punt;
+    /// A network indicator above 3 (Q.704 §14.2.2 has two bits).
+    NetworkIndicatorInvalid = "network_indicator_invalid", Exception, Punt;
+    /// A point code wider than the peer's network has; never masked.
+    PointCodeTooWide = "point_code_too_wide", Exception, Punt;
+}
+
+impl Reason {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// From the number stored in a map or event; unknown numbers give `None`.
+    #[must_use]
+    pub fn from_u8(value: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(value)).copied()
+    }
+
+    /// The reason with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_lead_back_to_the_reason() {
+        for (number, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+            assert_eq!(Reason::from_u8(number as u8), Some(*reason));
+            assert_eq!(Reason::from_name(reason.as_str()), Some(*reason));
+        }
+        assert_eq!(Reason::from_u8(Reason::COUNT as u8), None);
+        for action in Action::ALL {
+            assert_eq!(Action::from_u8(action as u8), Some(action));
+        }
+    }
+
+    #[test]
+    fn a_fresh_configuration_drops_nothing_but_blocked_messages() {
+        for reason in Reason::ALL {
+            assert!(
+                *reason == Reason::BlockedPointCode || reason.default_action() != Action::Drop,
+                "{reason:?}"
+            );
+        }
+    }
+}

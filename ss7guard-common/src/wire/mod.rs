@@ -1,0 +1,63 @@
+//! Wire formats up to the MTP3 routing label, one file for a protocol.
+//!
+//! Every function takes offsets from the start of the frame, reads through [`crate::read::ReadAt`], and says
+//! with a [`crate::verdict::Reason`] what it could not make sense of. Every loop has a named bound.
+
+pub mod ethernet;
+pub mod ipv4;
+pub mod ipv6;
+pub mod m3ua;
+pub mod sctp;
+
+/// `n` rounded up to the next multiple of four, as chunks and parameters are padded.
+#[inline(always)]
+#[must_use]
+pub const fn pad4(n: usize) -> usize {
+    n.wrapping_add(3) & !3
+}
+
+/// What the network layer leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SctpSpan {
+    /// Offset of the SCTP common header.
+    pub start: usize,
+    /// Offset after the last octet of the SCTP packet (link-layer padding is outside).
+    pub end: usize,
+    /// Source address of the packet.
+    pub source: Address,
+}
+
+/// An IP address as four host-order words; IPv4 is held in its IPv4-mapped form (RFC 4291 §2.5.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address(pub [u32; 4]);
+
+impl Address {
+    /// From the four octets of an IPv4 address, read as one big-endian number.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_ipv4(address: u32) -> Self {
+        Self([0, 0, 0xffff, address])
+    }
+
+    /// From the octets of an IPv6 address.
+    #[must_use]
+    pub const fn from_ipv6(address: u128) -> Self {
+        Self([(address >> 96) as u32, (address >> 64) as u32, (address >> 32) as u32, address as u32])
+    }
+
+    /// The address for printing.
+    #[must_use]
+    pub fn to_ip(self) -> core::net::IpAddr {
+        let [a, b, c, d] = self.0.map(u128::from);
+        core::net::Ipv6Addr::from(a << 96 | b << 64 | c << 32 | d).to_canonical()
+    }
+}
+
+impl From<core::net::IpAddr> for Address {
+    fn from(address: core::net::IpAddr) -> Self {
+        match address {
+            core::net::IpAddr::V4(v4) => Self::from_ipv4(v4.to_bits()),
+            core::net::IpAddr::V6(v6) => Self::from_ipv6(v6.to_bits()),
+        }
+    }
+}

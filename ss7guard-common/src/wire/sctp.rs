@@ -1,0 +1,154 @@
+//! SCTP (RFC 9260): common header, chunk framing, DATA and I-DATA (RFC 8260) headers.
+
+use crate::read::ReadAt;
+use crate::verdict::Reason;
+use crate::wire::pad4;
+
+/// Octets of the common header.
+pub const HEADER_LEN: usize = 12;
+
+/// Octets of the header of every chunk.
+pub const CHUNK_HEADER_LEN: usize = 4;
+
+/// Chunks looked at in one packet. A 1500-octet frame holds at most 22 MAP messages of the smallest useful
+/// size (64 octets with their headers) and a SACK; senders bundle far fewer.
+pub const MAX_CHUNKS: usize = 32;
+
+/// Chunk types (IANA, "SCTP parameters").
+pub mod chunk_type {
+    /// User data.
+    pub const DATA: u8 = 0x00;
+    /// User data with message interleaving (RFC 8260 §2.1).
+    pub const I_DATA: u8 = 0x40;
+}
+
+/// Flags of DATA and I-DATA (RFC 9260 §3.3.1).
+pub mod data_flag {
+    /// Last fragment of a user message.
+    pub const END: u8 = 0x01;
+    /// First fragment of a user message.
+    pub const BEGIN: u8 = 0x02;
+    /// Unordered.
+    pub const UNORDERED: u8 = 0x04;
+}
+
+/// Payload protocol identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ppid(pub u32);
+
+impl Ppid {
+    /// M3UA (RFC 4666 §7.1).
+    pub const M3UA: Self = Self(3);
+}
+
+/// The common header (RFC 9260 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Verification tag.
+    pub vtag: u32,
+}
+
+/// Reads the common header at `start` of a packet that ends before `end`.
+#[inline(always)]
+pub fn header<R: ReadAt + ?Sized>(frame: &R, start: usize, end: usize) -> Result<Header, Reason> {
+    if end.wrapping_sub(start) < HEADER_LEN {
+        return Err(Reason::SctpTruncated);
+    }
+    Ok(Header {
+        source_port: frame.be16_at(start).ok_or(Reason::SctpTruncated)?,
+        destination_port: frame.be16_at(start.wrapping_add(2)).ok_or(Reason::SctpTruncated)?,
+        vtag: frame.be32_at(start.wrapping_add(4)).ok_or(Reason::SctpTruncated)?,
+    })
+}
+
+/// Type, flags and extent of one chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Chunk type.
+    pub kind: u8,
+    /// Chunk flags.
+    pub flags: u8,
+    /// Octets of the chunk with its header, without padding; at least 4, and inside the packet.
+    pub len: usize,
+}
+
+/// Reads the chunk header at `off` of a packet that ends before `end`.
+#[inline(always)]
+pub fn chunk<R: ReadAt + ?Sized>(frame: &R, off: usize, end: usize) -> Result<Chunk, Reason> {
+    let [kind, flags, high, low] = frame.read_at(off).ok_or(Reason::ChunkMalformed)?;
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    if len < CHUNK_HEADER_LEN || off.wrapping_add(len) > end {
+        return Err(Reason::ChunkMalformed);
+    }
+    Ok(Chunk { kind, flags, len })
+}
+
+impl Chunk {
+    /// Offset of the chunk after this one, which starts at `off`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn next(&self, off: usize) -> usize {
+        off.wrapping_add(pad4(self.len))
+    }
+
+    /// Whether this chunk carries user data.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_user_data(&self) -> bool {
+        self.kind == chunk_type::DATA || self.kind == chunk_type::I_DATA
+    }
+}
+
+/// Header of a DATA or I-DATA chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserData {
+    /// Transmission sequence number.
+    pub tsn: u32,
+    /// Stream identifier.
+    pub stream: u16,
+    /// Stream sequence number (DATA) or message identifier (I-DATA).
+    pub sequence: u32,
+    /// Payload protocol identifier; `None` in an I-DATA that is not a first fragment (RFC 8260 §2.1 puts the
+    /// fragment sequence number there).
+    pub ppid: Option<Ppid>,
+    /// Offset of the payload in the frame.
+    pub payload: usize,
+}
+
+/// Octets from the start of a DATA chunk to its payload (RFC 9260 §3.3.1).
+pub const DATA_HEADER_LEN: usize = 16;
+
+/// Octets from the start of an I-DATA chunk to its payload (RFC 8260 §2.1).
+pub const I_DATA_HEADER_LEN: usize = 20;
+
+/// Reads the header of the DATA or I-DATA chunk at `off`. A chunk without payload is malformed (RFC 9260 §6.2).
+#[inline(always)]
+pub fn user_data<R: ReadAt + ?Sized>(frame: &R, off: usize, chunk: &Chunk) -> Result<UserData, Reason> {
+    let interleaved = chunk.kind == chunk_type::I_DATA;
+    let header = if interleaved { I_DATA_HEADER_LEN } else { DATA_HEADER_LEN };
+    if chunk.len <= header {
+        return Err(Reason::ChunkMalformed);
+    }
+    let ppid = if interleaved && chunk.flags & data_flag::BEGIN == 0 {
+        None
+    } else {
+        let at = off.wrapping_add(header).wrapping_sub(4);
+        Some(Ppid(frame.be32_at(at).ok_or(Reason::ChunkMalformed)?))
+    };
+    let sequence = if interleaved {
+        frame.be32_at(off.wrapping_add(12)).ok_or(Reason::ChunkMalformed)?
+    } else {
+        u32::from(frame.be16_at(off.wrapping_add(10)).ok_or(Reason::ChunkMalformed)?)
+    };
+    Ok(UserData {
+        tsn: frame.be32_at(off.wrapping_add(4)).ok_or(Reason::ChunkMalformed)?,
+        stream: frame.be16_at(off.wrapping_add(8)).ok_or(Reason::ChunkMalformed)?,
+        sequence,
+        ppid,
+        payload: off.wrapping_add(header),
+    })
+}

@@ -1,0 +1,93 @@
+//! The frame classifier on the host: the code that the kernel runs, over captured frames and tables in memory.
+//!
+//! `decode` and `replay` run it over capture files, the controller over punted frames; a test holds it against
+//! the kernel program. It does no I/O and reads no clock.
+
+use std::collections::HashMap;
+
+use ss7guard_common::abi::{BlockDetail, Config, MAX_BLOCK_CHAIN, Side};
+use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
+use ss7guard_common::verdict::{Action, Reason};
+use ss7guard_common::wire::Address;
+
+/// What is known about a peer address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// On which side of the firewall it is.
+    pub side: Side,
+    /// Width of its point codes: 14, 16 or 24 bits.
+    pub point_code_bits: u8,
+}
+
+/// The tables behind the classifier.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Mode, policies, ports.
+    pub config: Config,
+    /// Known peers.
+    pub peers: HashMap<Address, Peer>,
+    /// Block entries by originating point code, with the hits of each; the first that matches counts.
+    pub blocks: HashMap<u32, Vec<(BlockDetail, u64)>>,
+    /// Outcomes, by reason and action.
+    pub counters: HashMap<(Reason, Action), u64>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::new(Config::fresh())
+    }
+}
+
+impl Host {
+    /// Empty tables under this configuration.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, peers: HashMap::new(), blocks: HashMap::new(), counters: HashMap::new() }
+    }
+
+    /// The side on which this address is; unknown addresses are on the interconnect side.
+    #[must_use]
+    pub fn side(&self, address: &Address) -> Side {
+        self.peers.get(address).map_or(Side::Interconnect, |peer| peer.side)
+    }
+
+    /// Judges one Ethernet frame at `now_ns` (clock of the block entries), and shows each user data chunk to
+    /// `observe`.
+    pub fn classify(&mut self, frame: &[u8], now_ns: u64, observe: impl FnMut(&Observed)) -> FrameVerdict {
+        let config = self.config;
+        classify::frame(frame, frame.len(), &config, &mut HostEnv { host: self, now_ns, observe })
+    }
+}
+
+struct HostEnv<'a, F> {
+    host: &'a mut Host,
+    now_ns: u64,
+    observe: F,
+}
+
+impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
+    fn point_code_bits(&mut self, source: &Address) -> Option<u8> {
+        self.host.peers.get(source).map(|peer| peer.point_code_bits)
+    }
+
+    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {
+        let entries = self.host.blocks.get_mut(&opc)?;
+        let (detail, hits) = entries
+            .iter_mut()
+            .take(MAX_BLOCK_CHAIN)
+            .find(|(detail, _)| detail.matches(opc, ni, network_appearance, || self.now_ns))?;
+        let evidence = hits.wrapping_add(1) & *hits == 0;
+        *hits = hits.wrapping_add(1);
+        let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
+        Some(BlockHit { rule_id: detail.rule_id, action, evidence })
+    }
+
+    fn count(&mut self, reason: Reason, action: Action) {
+        let counter = self.host.counters.entry((reason, action)).or_default();
+        *counter = counter.saturating_add(1);
+    }
+
+    fn observe(&mut self, seen: &Observed) {
+        (self.observe)(seen);
+    }
+}
