@@ -9,12 +9,12 @@
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
 use crate::abi::{Config, Mode};
-use crate::read::ReadAt;
+use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Reason};
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::m3ua::{self, Data, SI_SCCP};
 use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
-use crate::wire::{Address, SctpSpan, ipv4, ipv6};
+use crate::wire::{Address, Remote, SctpSpan, ipv4, ipv6};
 
 /// Facts about the packet that the judgement of a chunk needs; packed, because they cross a kernel function call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub struct Observed {
 /// What the classifier needs from the side it runs on.
 pub trait Env<R: ReadAt + ?Sized> {
     /// Width of the point codes of the peer at this address, in bits; `None` for unknown peers.
-    fn point_code_bits(&mut self, source: &Address) -> Option<u8>;
+    fn point_code_bits(&mut self, remote: &Address) -> Option<u8>;
 
     /// The entry that blocks this originating point code, if one does.
     fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit>;
@@ -254,10 +254,22 @@ fn conclude<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, reason: Reason, env:
 pub fn frame<R: ReadAt + ?Sized, E: Env<R>>(
     frame: &R,
     len: usize,
+    remote: Remote,
     config: &Config,
     env: &mut E,
 ) -> FrameVerdict {
-    match sctp_span(frame, len) {
+    located(frame, sctp_span(frame, len, remote), config, env)
+}
+
+/// Judges a frame in which [`sctp_span`] looked for the SCTP packet already.
+#[inline(always)]
+pub fn located<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    span: Result<SctpSpan, Reason>,
+    config: &Config,
+    env: &mut E,
+) -> FrameVerdict {
+    match span {
         Ok(span) => packet(frame, &span, config, env),
         Err(reason) => FrameVerdict::whole(conclude(config, reason, env)),
     }
@@ -265,10 +277,10 @@ pub fn frame<R: ReadAt + ?Sized, E: Env<R>>(
 
 /// Finds the SCTP packet in a frame of `len` octets.
 #[inline(always)]
-pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize) -> Result<SctpSpan, Reason> {
+pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize, remote: Remote) -> Result<SctpSpan, Reason> {
     match ethernet::payload(frame)? {
-        (EtherType::IPV4, off) => ipv4::sctp(frame, off, len),
-        (EtherType::IPV6, off) => ipv6::sctp(frame, off, len),
+        (EtherType::IPV4, off) => ipv4::sctp(frame, off, len, remote),
+        (EtherType::IPV6, off) => ipv6::sctp(frame, off, len, remote),
         (other, _) if other.is_encapsulation() => Err(Reason::L2Encapsulated),
         _ => Err(Reason::NotIp),
     }
@@ -286,7 +298,7 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(header) => header,
         Err(reason) => return FrameVerdict::whole(conclude(config, reason, env)),
     };
-    let bits = env.point_code_bits(&span.source).unwrap_or(config.default_point_code_bits);
+    let bits = env.point_code_bits(&span.remote).unwrap_or(config.default_point_code_bits);
     let signalling = config.is_signalling(header.source_port, header.destination_port);
     let scope = Scope::new(bits, signalling, header.vtag == 0);
 
@@ -300,6 +312,10 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         }
         if turn == sctp::MAX_CHUNKS {
             fault = Some(Reason::TooManyChunks);
+            break;
+        }
+        if off > MAX_OFFSET {
+            fault = Some(Reason::FrameTooLong);
             break;
         }
         let chunk = match sctp::chunk(frame, off, span.end) {

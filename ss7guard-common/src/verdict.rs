@@ -154,6 +154,8 @@ reasons! {
     ChunkMalformed = "chunk_malformed", Exception, Punt;
     /// More chunks than the bound.
     TooManyChunks = "too_many_chunks", Exception, Punt;
+    /// An SCTP packet that goes on beyond the octets that the classifier reaches.
+    FrameTooLong = "frame_too_long", Exception, Punt;
     /// User data with a verification tag of zero (RFC 9260 §8.5).
     DataVtagZero = "data_vtag_zero", Exception, Punt;
     /// User data on a signalling port whose PPID is not that of M3UA (RFC 4666 §7.1).

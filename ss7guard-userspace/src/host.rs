@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use ss7guard_common::abi::{BlockDetail, Config, MAX_BLOCK_CHAIN, Side};
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
 use ss7guard_common::verdict::{Action, Reason};
-use ss7guard_common::wire::Address;
+use ss7guard_common::wire::{Address, Remote};
 
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +52,17 @@ impl Host {
     }
 
     /// Judges one Ethernet frame at `now_ns` (clock of the block entries), and shows each user data chunk to
-    /// `observe`.
-    pub fn classify(&mut self, frame: &[u8], now_ns: u64, observe: impl FnMut(&Observed)) -> FrameVerdict {
+    /// `observe`. `remote` says which address is looked up among the peers: the source, but for frames that
+    /// leave this host.
+    pub fn classify(
+        &mut self,
+        frame: &[u8],
+        remote: Remote,
+        now_ns: u64,
+        observe: impl FnMut(&Observed),
+    ) -> FrameVerdict {
         let config = self.config;
-        classify::frame(frame, frame.len(), &config, &mut HostEnv { host: self, now_ns, observe })
+        classify::frame(frame, frame.len(), remote, &config, &mut HostEnv { host: self, now_ns, observe })
     }
 }
 
@@ -66,8 +73,8 @@ struct HostEnv<'a, F> {
 }
 
 impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
-    fn point_code_bits(&mut self, source: &Address) -> Option<u8> {
-        self.host.peers.get(source).map(|peer| peer.point_code_bits)
+    fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
+        self.host.peers.get(remote).map(|peer| peer.point_code_bits)
     }
 
     fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {

@@ -2,7 +2,7 @@
 
 use crate::read::ReadAt;
 use crate::verdict::Reason;
-use crate::wire::{Address, SctpSpan};
+use crate::wire::{Address, Remote, SctpSpan};
 
 /// IP protocol numbers, shared with IPv6's next header field.
 pub mod protocol {
@@ -30,6 +30,7 @@ mod field {
     pub(super) const FRAGMENT: usize = 6;
     pub(super) const PROTOCOL: usize = 9;
     pub(super) const SOURCE: usize = 12;
+    pub(super) const DESTINATION: usize = 16;
 }
 
 /// More-fragments flag and fragment offset; the reserved and don't-fragment bits are outside.
@@ -40,14 +41,17 @@ const FRAGMENT_OFFSET_MASK: u16 = 0x1fff;
 
 /// Finds the SCTP packet in the IPv4 packet at `off` of a frame of `len` octets.
 #[inline(always)]
-pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<SctpSpan, Reason> {
+pub fn sctp<R: ReadAt + ?Sized>(
+    frame: &R,
+    off: usize,
+    len: usize,
+    remote: Remote,
+) -> Result<SctpSpan, Reason> {
     let version_ihl = frame.u8_at(off).ok_or(Reason::FrameTruncated)?;
     let header = usize::from(version_ihl & 0x0f).wrapping_mul(4);
     if version_ihl >> 4 != 4 || header < 20 {
         return Err(Reason::Ipv4Malformed);
     }
-    // Reading the last fixed word first proves that the whole fixed header is there.
-    let source = frame.be32_at(off.wrapping_add(field::SOURCE)).ok_or(Reason::FrameTruncated)?;
     let protocol = frame.u8_at(off.wrapping_add(field::PROTOCOL)).ok_or(Reason::FrameTruncated)?;
     let fragment = frame.be16_at(off.wrapping_add(field::FRAGMENT)).ok_or(Reason::FrameTruncated)?;
     if protocol != protocol::SCTP {
@@ -63,7 +67,12 @@ pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<Sct
     if fragment & FRAGMENT_MASK != 0 {
         return Err(Reason::IpFragment);
     }
-    Ok(SctpSpan { start: off.wrapping_add(header), end, source: Address::from_ipv4(source) })
+    let field = match remote {
+        Remote::Source => field::SOURCE,
+        Remote::Destination => field::DESTINATION,
+    };
+    let remote = frame.be32_at(off.wrapping_add(field)).ok_or(Reason::FrameTruncated)?;
+    Ok(SctpSpan { start: off.wrapping_add(header), end, remote: Address::from_ipv4(remote) })
 }
 
 /// The reason for a protocol that is not SCTP; `off` is where its header would be, if `first` says that this is

@@ -3,7 +3,7 @@
 use crate::read::ReadAt;
 use crate::verdict::Reason;
 use crate::wire::ipv4::{other_protocol, protocol};
-use crate::wire::{Address, SctpSpan};
+use crate::wire::{Address, Remote, SctpSpan};
 
 /// Extension headers that are looked through. RFC 8200 §4.1 recommends an order in which six can occur.
 pub const MAX_EXT_HEADERS: usize = 6;
@@ -15,6 +15,7 @@ mod field {
     pub(super) const PAYLOAD_LENGTH: usize = 4;
     pub(super) const NEXT_HEADER: usize = 6;
     pub(super) const SOURCE: usize = 8;
+    pub(super) const DESTINATION: usize = 24;
 }
 
 /// Extension header numbers (RFC 8200 §4, RFC 4302, RFC 6275, RFC 7401, RFC 5533).
@@ -30,18 +31,16 @@ mod next {
 
 /// Finds the SCTP packet in the IPv6 packet at `off` of a frame of `len` octets.
 #[inline(always)]
-pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<SctpSpan, Reason> {
+pub fn sctp<R: ReadAt + ?Sized>(
+    frame: &R,
+    off: usize,
+    len: usize,
+    remote: Remote,
+) -> Result<SctpSpan, Reason> {
     let version = frame.u8_at(off).ok_or(Reason::FrameTruncated)?;
     if version >> 4 != 6 {
         return Err(Reason::Ipv6Malformed);
     }
-    let source = off.wrapping_add(field::SOURCE);
-    let address = Address([
-        frame.be32_at(source).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(source.wrapping_add(4)).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(source.wrapping_add(8)).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(source.wrapping_add(12)).ok_or(Reason::FrameTruncated)?,
-    ]);
     let payload =
         usize::from(frame.be16_at(off.wrapping_add(field::PAYLOAD_LENGTH)).ok_or(Reason::FrameTruncated)?);
     let end = off.wrapping_add(HEADER_LEN).wrapping_add(payload);
@@ -54,7 +53,7 @@ pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<Sct
                 return if end > len || at > end {
                     Err(Reason::Ipv6Malformed)
                 } else {
-                    Ok(SctpSpan { start: at, end, source: address })
+                    Ok(SctpSpan { start: at, end, remote: address(frame, off, remote)? })
                 };
             }
             next::HOP_BY_HOP
@@ -90,6 +89,20 @@ pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<Sct
         }
     }
     Err(Reason::TooManyExtHeaders)
+}
+
+#[inline(always)]
+fn address<R: ReadAt + ?Sized>(frame: &R, off: usize, remote: Remote) -> Result<Address, Reason> {
+    let at = off.wrapping_add(match remote {
+        Remote::Source => field::SOURCE,
+        Remote::Destination => field::DESTINATION,
+    });
+    Ok(Address([
+        frame.be32_at(at).ok_or(Reason::FrameTruncated)?,
+        frame.be32_at(at.wrapping_add(4)).ok_or(Reason::FrameTruncated)?,
+        frame.be32_at(at.wrapping_add(8)).ok_or(Reason::FrameTruncated)?,
+        frame.be32_at(at.wrapping_add(12)).ok_or(Reason::FrameTruncated)?,
+    ]))
 }
 
 /// A fragment whose fragmentable part starts with this header. An extension header may hide anything behind it.

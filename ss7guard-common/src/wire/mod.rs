@@ -23,8 +23,17 @@ pub struct SctpSpan {
     pub start: usize,
     /// Offset after the last octet of the SCTP packet (link-layer padding is outside).
     pub end: usize,
-    /// Source address of the packet.
-    pub source: Address,
+    /// Address of the remote end, as [`Remote`] said.
+    pub remote: Address,
+}
+
+/// Which address of a packet is the remote end's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// The source: the frame arrives, or is seen by a third party.
+    Source,
+    /// The destination: the frame leaves.
+    Destination,
 }
 
 /// An IP address as four host-order words; IPv4 is held in its IPv4-mapped form (RFC 4291 §2.5.5.2).

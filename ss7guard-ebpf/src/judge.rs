@@ -1,0 +1,151 @@
+//! Runs the shared classifier over each kind of packet memory.
+//!
+//! The judgement of one chunk is a function of its own with external linkage: the verifier then checks it once,
+//! for any argument, instead of once on each path through the chunk loop.
+
+use aya_ebpf::bindings::{__sk_buff, xdp_action, xdp_md};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use ss7guard_common::abi::Config;
+use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope};
+use ss7guard_common::verdict::{Action, Reason};
+use ss7guard_common::wire::sctp::Chunk;
+use ss7guard_common::wire::{Address, Remote};
+
+use crate::packet::{Linear, Paged, Skb};
+use crate::{maps, punt};
+
+/// Lists and counters of the kernel. `EGRESS` is the direction.
+struct Kernel<'a, const EGRESS: bool> {
+    config: &'a Config,
+}
+
+/// The parts of [`Env`] that do not depend on the reader.
+macro_rules! kernel_env {
+    ($reader:ty, $egress:literal, $judge:ident) => {
+        impl Env<$reader> for Kernel<'_, $egress> {
+            #[inline(always)]
+            fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
+                maps::point_code_bits(self.config, remote)
+            }
+
+            #[inline(always)]
+            fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {
+                maps::blocked(opc, ni, network_appearance)
+            }
+
+            #[inline(always)]
+            fn count(&mut self, reason: Reason, action: Action) {
+                maps::count($egress, reason, action);
+            }
+
+            #[inline(always)]
+            fn user_data(
+                &mut self,
+                frame: &$reader,
+                _config: &Config,
+                scope: Scope,
+                off: usize,
+                chunk: Chunk,
+            ) -> ChunkVerdict {
+                ChunkVerdict($judge(frame.0, off as u32, pack(chunk), scope.0))
+            }
+        }
+    };
+}
+
+kernel_env!(Linear, false, judge_linear);
+kernel_env!(Paged, false, judge_paged);
+kernel_env!(Skb, true, judge_skb);
+
+/// A chunk header as one word, to cross the function boundary.
+#[inline(always)]
+const fn pack(chunk: Chunk) -> u32 {
+    (chunk.kind as u32) << 24 | (chunk.flags as u32) << 16 | chunk.len as u32
+}
+
+#[inline(always)]
+const fn unpack(word: u32) -> Chunk {
+    Chunk { kind: (word >> 24) as u8, flags: (word >> 16) as u8, len: (word & 0xffff) as usize }
+}
+
+/// What a judge returns when it cannot read the configuration: pass, as everything does without one.
+const NO_CONFIG: u64 = 0;
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn judge_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return NO_CONFIG };
+    let env = &mut Kernel::<false> { config };
+    classify::user_data(&Linear(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn judge_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return NO_CONFIG };
+    let env = &mut Kernel::<false> { config };
+    classify::user_data(&Paged(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return NO_CONFIG };
+    let env = &mut Kernel::<true> { config };
+    classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+}
+
+/// Whether the classifier gave up on the linear part for want of octets, so that the rest may tell more.
+#[inline(always)]
+const fn wants_more(reason: Reason) -> bool {
+    matches!(reason, Reason::FrameTruncated | Reason::Ipv4Malformed | Reason::Ipv6Malformed)
+}
+
+/// Judges a frame that arrived. Gives the XDP action.
+#[inline(always)]
+pub fn ingress(ctx: &XdpContext) -> u32 {
+    let Some(config) = maps::config() else { return xdp_action::XDP_PASS };
+    let env = &mut Kernel::<false> { config };
+    let linear = Linear(ctx.ctx);
+    let span = classify::sctp_span(&linear, linear.len(), Remote::Source);
+    let verdict = match span {
+        // A frame in several buffers shows here: its SCTP packet ends beyond the linear part.
+        Err(reason) if wants_more(reason) && Paged(ctx.ctx).len() > linear.len() => {
+            let paged = Paged(ctx.ctx);
+            classify::frame(&paged, paged.len(), Remote::Source, config, env)
+        }
+        span => classify::located(&linear, span, config, env),
+    };
+    trace(ctx, &verdict);
+    if verdict.verdict.punts() {
+        punt::ingress(ctx, config, &verdict);
+    }
+    if verdict.verdict.drops() { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+}
+
+/// Judges a frame that leaves.
+#[inline(always)]
+pub fn egress(ctx: &TcContext) {
+    let Some(config) = maps::config() else { return };
+    let env = &mut Kernel::<true> { config };
+    let skb = Skb(ctx.skb.skb);
+    let verdict = classify::frame(&skb, skb.len(), Remote::Destination, config, env);
+    trace(ctx, &verdict);
+    if verdict.verdict.punts() {
+        punt::egress(ctx, config, &verdict);
+    }
+}
+
+/// Logs a verdict; compiled only with the feature `trace`.
+#[inline(always)]
+fn trace<C: aya_ebpf::EbpfContext>(_ctx: &C, _verdict: &FrameVerdict) {
+    #[cfg(feature = "trace")]
+    aya_log_ebpf::debug!(
+        _ctx,
+        "reason {} punts {} drops {} rule {}",
+        _verdict.verdict.reason_number(),
+        u8::from(_verdict.verdict.punts()),
+        u8::from(_verdict.verdict.drops()),
+        _verdict.verdict.rule_id()
+    );
+}
