@@ -10,11 +10,11 @@
 
 use crate::abi::{Config, Mode};
 use crate::read::{MAX_OFFSET, ReadAt};
-use crate::verdict::{Action, Reason};
+use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
-use crate::wire::m3ua::{self, Data, SI_SCCP};
+use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
 use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
-use crate::wire::{Address, Remote, SctpSpan, ipv4, ipv6};
+use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
 
 /// Facts about the packet that the judgement of a chunk needs; packed, because they cross a kernel function call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +91,10 @@ pub trait Env<R: ReadAt + ?Sized> {
     fn point_code_bits(&mut self, remote: &Address) -> Option<u8>;
 
     /// The entry that blocks this originating point code, if one does.
-    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit>;
+    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit>;
 
     /// Counts one outcome.
-    fn count(&mut self, reason: Reason, action: Action);
+    fn count(&mut self, reason: Code, action: Action);
 
     /// Sees each user data chunk; for the host.
     #[inline(always)]
@@ -126,10 +126,12 @@ impl ChunkVerdict {
     const PUNT: u64 = 1 << 8;
     const DROP: u64 = 1 << 9;
     const EVIDENCE: u64 = 1 << 10;
+    /// Set in every judgement, so that "none yet" is another number.
+    const JUDGED: u64 = 1 << 11;
 
     #[inline(always)]
-    const fn new(reason: Reason, action: Action, rule_id: u32, evidence: bool) -> Self {
-        let mut word = reason as u64 | (rule_id as u64) << 32;
+    const fn new(reason: Code, action: Action, rule_id: u32, evidence: bool) -> Self {
+        let mut word = reason.number() as u64 | Self::JUDGED | (rule_id as u64) << 32;
         match action {
             Action::Pass => {}
             Action::Punt => word |= Self::PUNT,
@@ -220,21 +222,33 @@ impl FrameVerdict {
 
     /// Takes a further judgement in: the strongest decides, the first of equals.
     #[inline(always)]
-    fn join(&mut self, other: ChunkVerdict, offset: usize, len: usize, first: bool) {
+    fn join(&mut self, other: ChunkVerdict, offset: usize, len: usize) {
         let flags =
             (self.verdict.0 | other.0) & (ChunkVerdict::PUNT | ChunkVerdict::DROP | ChunkVerdict::EVIDENCE);
-        if first || other.rank() > self.verdict.rank() {
+        if !self.judged() || other.rank() > self.verdict.rank() {
             self.verdict = other;
             self.chunk_offset = offset;
             self.chunk_len = len;
         }
         self.verdict.0 |= flags;
     }
+
+    #[inline(always)]
+    const fn judged(&self) -> bool {
+        self.verdict.0 & ChunkVerdict::JUDGED != 0
+    }
+
+    #[inline(always)]
+    fn forget<R: ReadAt + ?Sized>(&mut self, frame: &R, noise: u32) {
+        self.verdict.0 = frame.forget(self.verdict.0 as usize, noise) as u64;
+        self.chunk_offset = frame.forget(self.chunk_offset, noise);
+        self.chunk_len = frame.forget(self.chunk_len, noise);
+    }
 }
 
 /// The action for a reason: the configured one, which in monitor mode never drops.
 #[inline(always)]
-fn action_for(config: &Config, reason: Reason) -> Action {
+fn action_for(config: &Config, reason: Code) -> Action {
     match (config.policy(reason), config.mode()) {
         (Action::Drop | Action::Neutralise, Mode::Monitor) => Action::Punt,
         (action, _) => action,
@@ -243,7 +257,7 @@ fn action_for(config: &Config, reason: Reason) -> Action {
 
 /// Counts an outcome that is not a block, and makes the judgement.
 #[inline(always)]
-fn conclude<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, reason: Reason, env: &mut E) -> ChunkVerdict {
+fn conclude<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, reason: Code, env: &mut E) -> ChunkVerdict {
     let action = action_for(config, reason);
     env.count(reason, action);
     ChunkVerdict::new(reason, action, 0, false)
@@ -271,7 +285,7 @@ pub fn located<R: ReadAt + ?Sized, E: Env<R>>(
 ) -> FrameVerdict {
     match span {
         Ok(span) => packet(frame, &span, config, env),
-        Err(reason) => FrameVerdict::whole(conclude(config, reason, env)),
+        Err(reason) => FrameVerdict::whole(conclude(config, reason.into(), env)),
     }
 }
 
@@ -296,49 +310,50 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
 ) -> FrameVerdict {
     let header = match sctp::header(frame, span.start, span.end) {
         Ok(header) => header,
-        Err(reason) => return FrameVerdict::whole(conclude(config, reason, env)),
+        Err(reason) => return FrameVerdict::whole(conclude(config, reason.into(), env)),
     };
     let bits = env.point_code_bits(&span.remote).unwrap_or(config.default_point_code_bits);
     let signalling = config.is_signalling(header.source_port, header.destination_port);
     let scope = Scope::new(bits, signalling, header.vtag == 0);
+    // From here on it does not matter how the packet was found.
+    let scope = Scope(frame.forget(scope.0 as usize, header.vtag) as u32);
+    let start = frame.forget(span.start, header.vtag);
+    let end = frame.forget(span.end, header.vtag);
 
     let mut result = FrameVerdict::whole(ChunkVerdict(0));
-    let mut judged = false;
-    let mut fault = None;
-    let mut off = span.start.wrapping_add(sctp::HEADER_LEN);
+    let mut fault = Code::NONE;
+    let mut off = start.wrapping_add(sctp::HEADER_LEN);
     for turn in 0..=sctp::MAX_CHUNKS {
-        if off >= span.end {
+        if off >= end {
             break;
         }
         if turn == sctp::MAX_CHUNKS {
-            fault = Some(Reason::TooManyChunks);
+            fault = Reason::TooManyChunks.into();
             break;
         }
         if off > MAX_OFFSET {
-            fault = Some(Reason::FrameTooLong);
+            fault = Reason::FrameTooLong.into();
             break;
         }
-        let chunk = match sctp::chunk(frame, off, span.end) {
+        let chunk = match sctp::chunk(frame, off, end) {
             Ok(chunk) => chunk,
             Err(reason) => {
-                fault = Some(reason);
+                fault = reason.into();
                 break;
             }
         };
         if chunk.is_user_data() {
             let verdict = env.user_data(frame, config, scope, off, chunk);
-            result.join(verdict, off, chunk.len, !judged);
-            judged = true;
+            result.join(verdict, off, chunk.len);
         }
-        off = chunk.next(off);
+        result.forget(frame, chunk.word);
+        off = frame.forget(chunk.next(off), chunk.word);
     }
-    match fault {
-        Some(reason) => {
-            let verdict = conclude(config, reason, env);
-            result.join(verdict, 0, 0, !judged);
-        }
-        None if !judged => result = FrameVerdict::whole(conclude(config, Reason::SctpControl, env)),
-        None => {}
+    if fault.is_none() && !result.judged() {
+        fault = Reason::SctpControl.into();
+    }
+    if !fault.is_none() {
+        result.join(conclude(config, fault, env), 0, 0);
     }
     result
 }
@@ -355,25 +370,20 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
 ) -> ChunkVerdict {
     let user_data = match sctp::user_data(frame, off, &chunk) {
         Ok(user_data) => user_data,
-        Err(reason) => return conclude(config, reason, env),
+        Err(reason) => return conclude(config, reason.into(), env),
     };
-    let (data, reason) = match content(frame, scope, off, &chunk, &user_data) {
-        Content::Data(data, fault) => (Some(data), fault),
-        Content::Other(reason) => (None, Some(reason)),
+    let parsed = content(frame, scope, off, &chunk, &user_data);
+    // From here on it does not matter how the fault was found.
+    let fault = Code(frame.forget(parsed.fault.0, user_data.tsn));
+    let verdict = match &parsed.data {
+        Some(data) => judge(config, scope, &chunk, data, fault, env),
+        None => conclude(config, fault, env),
     };
-    let verdict = judge(config, scope, &chunk, data.as_ref(), reason, env);
-    env.observe(&Observed { offset: off, chunk, user_data, data, verdict });
+    env.observe(&Observed { offset: off, chunk, user_data, data: parsed.data, verdict });
     verdict
 }
 
-/// What a user data chunk holds.
-enum Content {
-    /// An M3UA DATA message, or its first fragment, with the fault it has, if any.
-    Data(Data, Option<Reason>),
-    /// Anything else.
-    Other(Reason),
-}
-
+/// Reads what a user data chunk holds. Without a label there is always a fault, if only "not for us".
 #[inline(always)]
 fn content<R: ReadAt + ?Sized>(
     frame: &R,
@@ -381,32 +391,29 @@ fn content<R: ReadAt + ?Sized>(
     off: usize,
     chunk: &Chunk,
     user_data: &UserData,
-) -> Content {
+) -> Parsed {
     let m3ua = user_data.ppid == Some(Ppid::M3UA);
     if !m3ua && !scope.signalling() && user_data.ppid.is_some() {
-        return Content::Other(Reason::OtherPayload);
+        return Parsed::fault(Reason::OtherPayload);
     }
     if chunk.flags & data_flag::BEGIN == 0 {
-        return Content::Other(Reason::SctpLaterFragment);
+        return Parsed::fault(Reason::SctpLaterFragment);
     }
     // M3UA under a foreign PPID: some receivers never look at the PPID.
     if !m3ua && !m3ua::looks_like_data(frame, user_data.payload) {
-        return Content::Other(Reason::UnexpectedPpid);
+        return Parsed::fault(Reason::UnexpectedPpid);
     }
     let first_fragment = chunk.flags & data_flag::END == 0;
     let avail = off.wrapping_add(chunk.len).wrapping_sub(user_data.payload);
-    let parsed = m3ua::parse(frame, user_data.payload, avail, first_fragment);
-    let Some(data) = parsed.data else {
-        return Content::Other(parsed.fault.unwrap_or(Reason::M3uaNoProtocolData));
-    };
-    let fault = if !m3ua {
-        Some(Reason::UnexpectedPpid)
-    } else if scope.vtag_zero() {
-        Some(Reason::DataVtagZero)
-    } else {
-        parsed.fault
-    };
-    Content::Data(data, fault)
+    let mut parsed = m3ua::parse(frame, user_data.payload, avail, first_fragment);
+    if parsed.data.is_some() {
+        if !m3ua {
+            parsed.fault = Reason::UnexpectedPpid.into();
+        } else if scope.vtag_zero() {
+            parsed.fault = Reason::DataVtagZero.into();
+        }
+    }
+    parsed
 }
 
 /// Block list first, then the fault, then what the label says. The order matters: a blocked sender must not get
@@ -416,17 +423,14 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     config: &Config,
     scope: Scope,
     chunk: &Chunk,
-    data: Option<&Data>,
-    fault: Option<Reason>,
+    data: &Data,
+    fault: Code,
     env: &mut E,
 ) -> ChunkVerdict {
-    let Some(data) = data else {
-        return conclude(config, fault.unwrap_or(Reason::M3uaNoProtocolData), env);
-    };
     let label = &data.label;
     let mut hit = env.blocked(label.opc, label.ni, data.network_appearance);
     if hit.is_none()
-        && let Some(second) = data.second_opc
+        && let Some(second) = data.second_opc.get()
     {
         hit = env.blocked(second, label.ni, data.network_appearance);
     }
@@ -435,12 +439,11 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
             Mode::Enforce => hit.action,
             Mode::Monitor => Action::Punt,
         };
-        env.count(Reason::BlockedPointCode, action);
-        return ChunkVerdict::new(Reason::BlockedPointCode, action, hit.rule_id, hit.evidence);
+        let reason = Reason::BlockedPointCode.into();
+        env.count(reason, action);
+        return ChunkVerdict::new(reason, action, hit.rule_id, hit.evidence);
     }
-    let reason = if let Some(fault) = fault {
-        fault
-    } else if label.ni > 3 {
+    let found = if label.ni > 3 {
         Reason::NetworkIndicatorInvalid
     } else if (u64::from(label.opc) | u64::from(label.dpc)).wrapping_shr(scope.point_code_bits()) != 0 {
         Reason::PointCodeTooWide
@@ -451,5 +454,5 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     } else {
         Reason::OtherUserPart
     };
-    conclude(config, reason, env)
+    conclude(config, fault.or(found), env)
 }

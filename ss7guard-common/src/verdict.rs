@@ -186,6 +186,59 @@ reasons! {
     PointCodeTooWide = "point_code_too_wide", Exception, Punt;
 }
 
+/// A reason that may be absent, as one number: 0, or the reason's number plus one.
+///
+/// The classifier hands this about instead of `Option<Reason>`, because the kernel's verifier would otherwise
+/// follow each reason as a case of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub usize);
+
+impl Code {
+    /// No reason.
+    pub const NONE: Self = Self(0);
+
+    /// This reason.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(reason: Reason) -> Self {
+        Self((reason as usize).wrapping_add(1))
+    }
+
+    /// Whether there is no reason.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// This reason if there is one, else `other`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn or(self, other: Reason) -> Self {
+        if self.is_none() { Self::of(other) } else { self }
+    }
+
+    /// Number of the reason; 0 if there is none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0.wrapping_sub(1) as u8 & 63
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        if self.is_none() { None } else { Reason::from_u8(self.number()) }
+    }
+}
+
+impl From<Reason> for Code {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Self::of(reason)
+    }
+}
+
 impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = Self::ALL.len();

@@ -7,9 +7,9 @@ use aya_ebpf::bindings::{__sk_buff, xdp_action, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use ss7guard_common::abi::Config;
 use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope};
-use ss7guard_common::verdict::{Action, Reason};
+use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::sctp::Chunk;
-use ss7guard_common::wire::{Address, Remote};
+use ss7guard_common::wire::{Address, Maybe, Remote};
 
 use crate::packet::{Linear, Paged, Skb};
 use crate::{maps, punt};
@@ -29,12 +29,12 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
-            fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {
+            fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
                 maps::blocked(opc, ni, network_appearance)
             }
 
             #[inline(always)]
-            fn count(&mut self, reason: Reason, action: Action) {
+            fn count(&mut self, reason: Code, action: Action) {
                 maps::count($egress, reason, action);
             }
 
@@ -47,7 +47,7 @@ macro_rules! kernel_env {
                 off: usize,
                 chunk: Chunk,
             ) -> ChunkVerdict {
-                ChunkVerdict($judge(frame.0, off as u32, pack(chunk), scope.0))
+                ChunkVerdict($judge(frame.0, off as u32, chunk.word, scope.0))
             }
         }
     };
@@ -57,17 +57,6 @@ kernel_env!(Linear, false, judge_linear);
 kernel_env!(Paged, false, judge_paged);
 kernel_env!(Skb, true, judge_skb);
 
-/// A chunk header as one word, to cross the function boundary.
-#[inline(always)]
-const fn pack(chunk: Chunk) -> u32 {
-    (chunk.kind as u32) << 24 | (chunk.flags as u32) << 16 | chunk.len as u32
-}
-
-#[inline(always)]
-const fn unpack(word: u32) -> Chunk {
-    Chunk { kind: (word >> 24) as u8, flags: (word >> 16) as u8, len: (word & 0xffff) as usize }
-}
-
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
 
@@ -76,7 +65,7 @@ const NO_CONFIG: u64 = 0;
 extern "C" fn judge_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<false> { config };
-    classify::user_data(&Linear(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+    classify::user_data(&Linear(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
 #[inline(never)]
@@ -84,7 +73,7 @@ extern "C" fn judge_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -
 extern "C" fn judge_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<false> { config };
-    classify::user_data(&Paged(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+    classify::user_data(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
 #[inline(never)]
@@ -92,7 +81,7 @@ extern "C" fn judge_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) ->
 extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<true> { config };
-    classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, unpack(chunk), env).0
+    classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
 /// Whether the classifier gave up on the linear part for want of octets, so that the rest may tell more.

@@ -7,8 +7,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{self, BlockDetail, Config, PeerEntry, PeerTable, PuntCounter};
 use ss7guard_common::classify::BlockHit;
-use ss7guard_common::verdict::{Action, Reason};
-use ss7guard_common::wire::Address;
+use ss7guard_common::verdict::{Action, Code};
+use ss7guard_common::wire::{Address, Maybe};
 
 // The controller sets the sizes of the detail and hit arrays and of the ring before loading.
 const DEFAULT_ENTRIES: u32 = 131_072;
@@ -50,7 +50,7 @@ pub fn config() -> Option<&'static Config> {
 
 /// Counts an outcome.
 #[inline(always)]
-pub fn count(egress: bool, reason: Reason, action: Action) {
+pub fn count(egress: bool, reason: Code, action: Action) {
     bump(&COUNTERS, abi::counter_index(egress, reason, action));
 }
 
@@ -84,26 +84,42 @@ pub fn point_code_bits(config: &Config, address: &Address) -> Option<u8> {
 
 /// The block entry that applies to a message, with its hit counted.
 #[inline(always)]
-pub fn blocked(opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {
+pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
     let (word, bit) = abi::bitmap_position(opc)?;
     if BLOCK_BITS.get(word)? & bit == 0 {
         return None;
     }
+    let hit = find_entry(opc, u32::from(ni), network_appearance.0);
+    let action = Action::from_u8((hit & 0xff) as u8).filter(|_| hit != NO_ENTRY)?;
+    Some(BlockHit { rule_id: (hit >> 32) as u32, action, evidence: hit & EVIDENCE != 0 })
+}
+
+const NO_ENTRY: u64 = 0;
+const EVIDENCE: u64 = 1 << 8;
+
+/// Walks the entries of one point code. Gives [`NO_ENTRY`], or the action, [`EVIDENCE`] and the rule in the high
+/// half. A function of its own, so that the verifier checks it once.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn find_entry(opc: u32, ni: u32, network_appearance: u64) -> u64 {
     let (element, lane) = abi::index_position(opc);
-    let mut slot = *BLOCK_INDEX.get(element)?.get(lane & (abi::INDEX_LANES - 1))?;
+    let Some(lanes) = BLOCK_INDEX.get(element) else { return NO_ENTRY };
+    let Some(&(mut slot)) = lanes.get(lane & (abi::INDEX_LANES - 1)) else { return NO_ENTRY };
+    let network_appearance = Maybe(network_appearance).get();
     for _ in 0..abi::MAX_BLOCK_CHAIN {
         if slot == abi::BLOCK_NO_SLOT {
-            return None;
+            return NO_ENTRY;
         }
-        let detail = BLOCK_DETAIL.get(slot)?;
+        let Some(detail) = BLOCK_DETAIL.get(slot) else { return NO_ENTRY };
         // SAFETY: no argument; reads the kernel's clock as of the last tick.
-        if detail.matches(opc, ni, network_appearance, || unsafe { bpf_ktime_get_coarse_ns() }) {
+        if detail.matches(opc, ni as u8, network_appearance, || unsafe { bpf_ktime_get_coarse_ns() }) {
+            let evidence = if count_hit(slot) { EVIDENCE } else { 0 };
             let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
-            return Some(BlockHit { rule_id: detail.rule_id, action, evidence: count_hit(slot) });
+            return action as u64 | evidence | u64::from(detail.rule_id) << 32;
         }
         slot = detail.next;
     }
-    None
+    NO_ENTRY
 }
 
 /// Counts a hit of this slot; true for the 1st, 2nd, 4th, 8th, ...

@@ -19,6 +19,23 @@ pub fn hide(mut value: usize) -> usize {
     value
 }
 
+/// Makes the verifier forget what it knows about a number: `noise` is mixed in and taken out again.
+#[inline(always)]
+pub fn forget(mut value: usize, noise: u32) -> usize {
+    let noise = noise as usize;
+    // SAFETY: two exclusive-ors of registers; no memory is touched.
+    unsafe {
+        asm!(
+            "{0} ^= {1}",
+            "{0} ^= {1}",
+            inout(reg) value,
+            in(reg) noise,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    value
+}
+
 /// The linear part of an XDP frame.
 #[derive(Clone, Copy)]
 pub struct Linear(pub *mut xdp_md);
@@ -45,6 +62,9 @@ impl Linear {
     /// Start of `N` octets at `off` that lie inside the linear part.
     #[inline(always)]
     fn at<const N: usize>(self, off: usize) -> Option<usize> {
+        // Hidden first: a negative constant part would otherwise end up in the packet pointer's fixed offset,
+        // which the verifier's range check does not cover.
+        let off = hide(off);
         if off > MAX_OFFSET {
             return None;
         }
@@ -60,6 +80,11 @@ impl ReadAt for Linear {
         let at = self.at::<N>(off)?;
         // SAFETY: [at, at + N) lies inside [data, data_end) by the check in `at`; `[u8; N]` has alignment 1.
         Some(unsafe { core::ptr::read(at as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize, noise: u32) -> usize {
+        forget(value, noise)
     }
 }
 
@@ -96,6 +121,11 @@ impl ReadAt for Paged {
         // SAFETY: `octets` has `N` octets.
         unsafe { self.copy(off, octets.as_mut_ptr(), N) }.then_some(octets)
     }
+
+    #[inline(always)]
+    fn forget(&self, value: usize, noise: u32) -> usize {
+        forget(value, noise)
+    }
 }
 
 /// An skb, which may be paged.
@@ -130,5 +160,10 @@ impl ReadAt for Skb {
         let mut octets = [0; N];
         // SAFETY: `octets` has `N` octets.
         unsafe { self.copy(off, octets.as_mut_ptr(), N) }.then_some(octets)
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: usize, noise: u32) -> usize {
+        forget(value, noise)
     }
 }

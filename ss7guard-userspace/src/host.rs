@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use ss7guard_common::abi::{BlockDetail, Config, MAX_BLOCK_CHAIN, Side};
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
-use ss7guard_common::verdict::{Action, Reason};
-use ss7guard_common::wire::{Address, Remote};
+use ss7guard_common::verdict::{Action, Code, Reason};
+use ss7guard_common::wire::{Address, Maybe, Remote};
 
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,19 +77,20 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
         self.host.peers.get(remote).map(|peer| peer.point_code_bits)
     }
 
-    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Option<u32>) -> Option<BlockHit> {
+    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
         let entries = self.host.blocks.get_mut(&opc)?;
         let (detail, hits) = entries
             .iter_mut()
             .take(MAX_BLOCK_CHAIN)
-            .find(|(detail, _)| detail.matches(opc, ni, network_appearance, || self.now_ns))?;
+            .find(|(detail, _)| detail.matches(opc, ni, network_appearance.get(), || self.now_ns))?;
         let evidence = hits.wrapping_add(1) & *hits == 0;
         *hits = hits.wrapping_add(1);
         let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
         Some(BlockHit { rule_id: detail.rule_id, action, evidence })
     }
 
-    fn count(&mut self, reason: Reason, action: Action) {
+    fn count(&mut self, reason: Code, action: Action) {
+        let Some(reason) = reason.reason() else { return };
         let counter = self.host.counters.entry((reason, action)).or_default();
         *counter = counter.saturating_add(1);
     }

@@ -2,9 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::verdict::{Action, Reason};
+use crate::verdict::{Action, Code, Reason};
 
-/// Room for one policy for each reason.
+/// Room for reasons in counters and bitmaps.
 pub const REASON_SLOTS: usize = 64;
 
 /// Signalling ports in the record.
@@ -51,11 +51,13 @@ pub struct Config {
     pub _pad: [u8; 6],
     /// SCTP ports on which user data is expected to be M3UA; unused ones are 0.
     pub ports: [u16; PORTS],
-    /// Number of an [`Action`] for each reason, indexed by the reason's number.
-    pub policies: [u8; REASON_SLOTS],
+    /// Bitmap over the numbers of reasons: those whose action is punt.
+    pub punts: u64,
+    /// Bitmap over the numbers of reasons: those whose action is drop.
+    pub drops: u64,
 }
 
-super::kernel_abi!(Config, 96);
+super::kernel_abi!(Config, 48);
 
 impl Config {
     /// A fresh configuration: monitor mode, default policies, port 2905 (RFC 4666 §7.2), 14-bit point codes.
@@ -69,10 +71,11 @@ impl Config {
             default_point_code_bits: 14,
             _pad: [0; 6],
             ports: [2905, 0, 0, 0],
-            policies: [0; REASON_SLOTS],
+            punts: 0,
+            drops: 0,
         };
-        for (slot, reason) in config.policies.iter_mut().zip(Reason::ALL) {
-            *slot = reason.default_action() as u8;
+        for reason in Reason::ALL {
+            config.set_policy(*reason, reason.default_action());
         }
         config
     }
@@ -93,20 +96,33 @@ impl Config {
         hit(source) || hit(destination)
     }
 
-    /// The configured action for a reason, before the mode is applied; unknown numbers count as pass.
+    /// The configured action for a reason, before the mode is applied.
     #[inline(always)]
-    pub fn policy(&self, reason: Reason) -> Action {
-        match self.policies.get(reason as usize & (REASON_SLOTS - 1)) {
-            Some(1) => Action::Punt,
-            Some(2) => Action::Drop,
-            _ => Action::Pass,
+    pub const fn policy(&self, reason: Code) -> Action {
+        let bit = Self::bit(reason.number());
+        if self.drops & bit != 0 {
+            Action::Drop
+        } else if self.punts & bit != 0 {
+            Action::Punt
+        } else {
+            Action::Pass
         }
     }
 
-    /// Sets the action for a reason.
-    pub fn set_policy(&mut self, reason: Reason, action: Action) {
-        if let Some(slot) = self.policies.get_mut(reason as usize) {
-            *slot = action as u8;
+    /// Sets the action for a reason; neutralise counts as drop.
+    pub const fn set_policy(&mut self, reason: Reason, action: Action) {
+        let bit = Self::bit(reason as u8);
+        self.punts &= !bit;
+        self.drops &= !bit;
+        match action {
+            Action::Pass => {}
+            Action::Punt => self.punts |= bit,
+            Action::Drop | Action::Neutralise => self.drops |= bit,
         }
+    }
+
+    #[inline(always)]
+    const fn bit(reason: u8) -> u64 {
+        1u64.wrapping_shl(reason as u32)
     }
 }

@@ -1,7 +1,7 @@
 //! Counters: one for each direction, reason and action, and what became of the events.
 
 use crate::abi::config::REASON_SLOTS;
-use crate::verdict::{Action, Reason};
+use crate::verdict::{Action, Code};
 
 /// Elements of the counter array: 2 directions, [`REASON_SLOTS`] reasons, 4 actions.
 pub const COUNTER_SLOTS: u32 = 512;
@@ -9,9 +9,9 @@ pub const COUNTER_SLOTS: u32 = 512;
 /// Element that counts this reason and action. `egress` is the direction "out".
 #[inline(always)]
 #[must_use]
-pub const fn counter_index(egress: bool, reason: Reason, action: Action) -> u32 {
+pub const fn counter_index(egress: bool, reason: Code, action: Action) -> u32 {
     let direction = if egress { 1u32 } else { 0 };
-    (direction << 8) | ((reason as u32) << 2) | action as u32
+    (direction << 8) | ((reason.number() as u32) << 2) | action as u32
 }
 
 const _: () = assert!(REASON_SLOTS == 64 && COUNTER_SLOTS == 512);

@@ -63,7 +63,8 @@ pub fn sctp<R: ReadAt + ?Sized>(
             | next::HIP
             | next::SHIM6
             | protocol::AH => {
-                let [following, words] = frame.read_at(at).ok_or(Reason::Ipv6Malformed)?;
+                let word = frame.be16_at(at).ok_or(Reason::Ipv6Malformed)?;
+                let [following, words] = word.to_be_bytes();
                 let size = if header == protocol::AH {
                     // RFC 4302 §2.2: in 4-octet words, minus 2.
                     usize::from(words).wrapping_add(2).wrapping_mul(4)
@@ -72,7 +73,7 @@ pub fn sctp<R: ReadAt + ?Sized>(
                     usize::from(words).wrapping_add(1).wrapping_mul(8)
                 };
                 header = following;
-                at = at.wrapping_add(size);
+                at = frame.forget(at.wrapping_add(size), u32::from(word));
             }
             next::FRAGMENT => {
                 let [following, _, high, low] = frame.read_at(at).ok_or(Reason::Ipv6Malformed)?;

@@ -5,11 +5,14 @@
 //! blocked sender gains nothing by sending malformed messages.
 
 use crate::read::ReadAt;
-use crate::verdict::Reason;
-use crate::wire::pad4;
+use crate::verdict::{Code, Reason};
+use crate::wire::{Maybe, pad4};
 
 /// Octets of the common header.
 pub const HEADER_LEN: usize = 8;
+
+/// Octets of the header of every parameter.
+pub const PARAMETER_HEADER_LEN: usize = 4;
 
 /// Parameters looked at in one message. RFC 4666 §3.3.1 defines four for DATA.
 pub const MAX_PARAMETERS: usize = 8;
@@ -55,11 +58,11 @@ pub struct Data {
     /// Label of the (first) Protocol Data.
     pub label: Label,
     /// OPC of a second Protocol Data, if the message has one (a fault).
-    pub second_opc: Option<u32>,
+    pub second_opc: Maybe,
     /// Network Appearance.
-    pub network_appearance: Option<u32>,
+    pub network_appearance: Maybe,
     /// First Routing Context.
-    pub routing_context: Option<u32>,
+    pub routing_context: Maybe,
     /// Offset of the user part (SCCP) in the frame.
     pub user_part: usize,
     /// Octets of the user part that are in this chunk; fewer than sent in a first fragment.
@@ -72,13 +75,15 @@ pub struct Parsed {
     /// The message, if it is a DATA message in which a routing label was found.
     pub data: Option<Data>,
     /// Why it is not a sound DATA message; [`Reason::M3uaControl`] for the other sound messages.
-    pub fault: Option<Reason>,
+    pub fault: Code,
 }
 
 impl Parsed {
+    /// No label, and why.
     #[inline(always)]
-    const fn fault(reason: Reason) -> Self {
-        Self { data: None, fault: Some(reason) }
+    #[must_use]
+    pub const fn fault(reason: Reason) -> Self {
+        Self { data: None, fault: Code::of(reason) }
     }
 }
 
@@ -117,9 +122,12 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
             Reason::M3uaUnknownType
         });
     }
-    let fault =
-        if version == 1 { length_fault(length, avail, first_fragment) } else { Some(Reason::M3uaVersion) };
-    parameters(frame, off, avail, fault, first_fragment)
+    let fault = if version == 1 {
+        length_fault(length, avail, first_fragment)
+    } else {
+        Code::of(Reason::M3uaVersion)
+    };
+    parameters(frame, off, avail, length, fault, first_fragment)
 }
 
 /// Holds the message length against the octets that are there.
@@ -127,28 +135,68 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
 /// RFC 4666 §3.1.4: the length includes the header and the padding of the last parameter; a receiver accepts a
 /// message that leaves this last padding out of it.
 #[inline(always)]
-fn length_fault(length: u32, avail: usize, first_fragment: bool) -> Option<Reason> {
+fn length_fault(length: u32, avail: usize, first_fragment: bool) -> Code {
     if length > 0xffff || (length as usize) < HEADER_LEN {
-        return Some(Reason::M3uaLength);
+        return Code::of(Reason::M3uaLength);
     }
     let padded = pad4(length as usize);
     let there = pad4(avail);
     if padded < there {
-        Some(Reason::M3uaTrailing)
+        Code::of(Reason::M3uaTrailing)
     } else if padded > there && !first_fragment {
-        Some(Reason::M3uaLength)
+        Code::of(Reason::M3uaLength)
     } else {
-        None
+        Code::NONE
     }
 }
 
-/// Which of the parameters that may occur once were seen.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    network_appearance: bool,
-    routing_context: bool,
-    correlation_id: bool,
-    protocol_data: bool,
+/// What the walk over the parameters has found. Offsets are 0 where nothing was found; numbers only, so that
+/// the verifier need not follow every combination of them.
+struct Walk {
+    /// Bits of the parameters that may occur once.
+    seen: usize,
+    /// The first fault.
+    fault: Code,
+    protocol_data: usize,
+    second_protocol_data: usize,
+    network_appearance: usize,
+    routing_context: usize,
+}
+
+/// Bits of [`Walk::seen`].
+mod seen {
+    pub(super) const NETWORK_APPEARANCE: usize = 1;
+    pub(super) const ROUTING_CONTEXT: usize = 2;
+    pub(super) const CORRELATION_ID: usize = 4;
+}
+
+impl Walk {
+    /// Keeps the first fault of a message.
+    #[inline(always)]
+    fn fault(&mut self, reason: Reason) {
+        self.fault = self.fault.or(reason);
+    }
+
+    /// Notes a parameter that may occur once; false if it was seen before.
+    #[inline(always)]
+    fn once(&mut self, bit: usize) -> bool {
+        let before = self.seen & bit;
+        self.seen |= bit;
+        if before != 0 {
+            self.fault(Reason::M3uaDuplicateParameter);
+        }
+        before == 0
+    }
+
+    #[inline(always)]
+    fn forget<R: ReadAt + ?Sized>(&mut self, frame: &R, noise: u32) {
+        self.seen = frame.forget(self.seen, noise);
+        self.fault = Code(frame.forget(self.fault.0, noise));
+        self.protocol_data = frame.forget(self.protocol_data, noise);
+        self.second_protocol_data = frame.forget(self.second_protocol_data, noise);
+        self.network_appearance = frame.forget(self.network_appearance, noise);
+        self.routing_context = frame.forget(self.routing_context, noise);
+    }
 }
 
 #[inline(always)]
@@ -156,116 +204,124 @@ fn parameters<R: ReadAt + ?Sized>(
     frame: &R,
     off: usize,
     avail: usize,
-    mut fault: Option<Reason>,
+    length: u32,
+    fault: Code,
     first_fragment: bool,
 ) -> Parsed {
     let end = off.wrapping_add(avail);
-    let mut data = Data::default();
-    let mut seen = Seen::default();
+    let mut walk = Walk {
+        seen: 0,
+        fault,
+        protocol_data: 0,
+        second_protocol_data: 0,
+        network_appearance: 0,
+        routing_context: 0,
+    };
+    walk.forget(frame, length);
     let mut at = off.wrapping_add(HEADER_LEN);
-    let mut ran_out = false;
     for turn in 0..=MAX_PARAMETERS {
         if at >= end {
             break;
         }
         if turn == MAX_PARAMETERS {
-            note(&mut fault, Reason::M3uaTooManyParameters);
-            break;
-        }
-        if end.wrapping_sub(at) < 4 {
-            note(&mut fault, Reason::M3uaParameterLength);
-            ran_out = true;
-            break;
-        }
-        let Some([t0, t1, l0, l1]) = frame.read_at(at) else {
-            note(&mut fault, Reason::M3uaParameterLength);
-            break;
-        };
-        let tag = u16::from_be_bytes([t0, t1]);
-        let len = usize::from(u16::from_be_bytes([l0, l1]));
-        if len < 4 {
-            note(&mut fault, Reason::M3uaParameterLength);
+            walk.fault(Reason::M3uaTooManyParameters);
             break;
         }
         let left = end.wrapping_sub(at);
-        let whole = len <= left;
-        if !whole {
-            ran_out = true;
+        if left < PARAMETER_HEADER_LEN {
             if !first_fragment {
-                note(&mut fault, Reason::M3uaParameterLength);
+                walk.fault(Reason::M3uaParameterLength);
             }
+            break;
         }
-        match tag {
-            tag::PROTOCOL_DATA => {
-                if len < PROTOCOL_DATA_HEADER_LEN {
-                    note(&mut fault, Reason::M3uaShortProtocolData);
-                    break;
-                }
-                if left < PROTOCOL_DATA_HEADER_LEN {
-                    break;
-                }
-                let Some(label) = label(frame, at.wrapping_add(4)) else { break };
-                if seen.protocol_data {
-                    note(&mut fault, Reason::M3uaDuplicateParameter);
-                    data.second_opc = Some(label.opc);
-                } else {
-                    seen.protocol_data = true;
-                    data.label = label;
-                    data.user_part = at.wrapping_add(PROTOCOL_DATA_HEADER_LEN);
-                    let held = if whole { len } else { left };
-                    data.user_part_len = held.wrapping_sub(PROTOCOL_DATA_HEADER_LEN);
-                }
-            }
-            tag::NETWORK_APPEARANCE => {
-                if seen.network_appearance {
-                    note(&mut fault, Reason::M3uaDuplicateParameter);
-                } else if len != 8 {
-                    note(&mut fault, Reason::M3uaParameterLength);
-                } else if whole {
-                    data.network_appearance = frame.be32_at(at.wrapping_add(4));
-                }
-                seen.network_appearance = true;
-            }
-            tag::ROUTING_CONTEXT => {
-                if seen.routing_context {
-                    note(&mut fault, Reason::M3uaDuplicateParameter);
-                } else if len < 8 || len & 3 != 0 {
-                    note(&mut fault, Reason::M3uaParameterLength);
-                } else if whole {
-                    data.routing_context = frame.be32_at(at.wrapping_add(4));
-                }
-                seen.routing_context = true;
-            }
-            tag::CORRELATION_ID => {
-                if seen.correlation_id {
-                    note(&mut fault, Reason::M3uaDuplicateParameter);
-                } else if len != 8 {
-                    note(&mut fault, Reason::M3uaParameterLength);
-                }
-                seen.correlation_id = true;
-            }
-            // RFC 4666 §3.2: parameters that are not known are skipped.
-            _ => {}
-        }
-        at = at.wrapping_add(pad4(len));
-    }
-    if !seen.protocol_data {
-        let missing = if first_fragment && (ran_out || at >= end) {
-            Reason::SctpShortFirstFragment
-        } else {
-            Reason::M3uaNoProtocolData
+        let Some(word) = frame.be32_at(at) else {
+            walk.fault(Reason::M3uaParameterLength);
+            break;
         };
-        return Parsed { data: None, fault: fault.or(Some(missing)) };
+        let len = (word & 0xffff) as usize;
+        if len < PARAMETER_HEADER_LEN {
+            walk.fault(Reason::M3uaParameterLength);
+            break;
+        }
+        let whole = len <= left;
+        if !whole && !first_fragment {
+            walk.fault(Reason::M3uaParameterLength);
+        }
+        parameter(&mut walk, (word >> 16) as u16, at, len, left);
+        walk.forget(frame, word);
+        at = frame.forget(at.wrapping_add(pad4(len)), word);
     }
-    Parsed { data: Some(data), fault }
+    finish(frame, &walk, end, first_fragment)
 }
 
-/// Keeps the first fault of a message.
+/// Notes one parameter of `len` octets, of which `left` are there.
 #[inline(always)]
-fn note(fault: &mut Option<Reason>, reason: Reason) {
-    if fault.is_none() {
-        *fault = Some(reason);
+#[expect(clippy::collapsible_match, reason = "a guard that notes what it saw would hide that it does")]
+fn parameter(walk: &mut Walk, tag: u16, at: usize, len: usize, left: usize) {
+    match tag {
+        tag::PROTOCOL_DATA => {
+            if len < PROTOCOL_DATA_HEADER_LEN {
+                walk.fault(Reason::M3uaShortProtocolData);
+            } else if left < PROTOCOL_DATA_HEADER_LEN {
+                // Its label is not here: a first fragment that is too short, or a fault that was noted.
+            } else if walk.protocol_data == 0 {
+                walk.protocol_data = at;
+            } else {
+                walk.fault(Reason::M3uaDuplicateParameter);
+                walk.second_protocol_data = at;
+            }
+        }
+        tag::NETWORK_APPEARANCE => {
+            if walk.once(seen::NETWORK_APPEARANCE) {
+                if len != 8 {
+                    walk.fault(Reason::M3uaParameterLength);
+                } else if len <= left {
+                    walk.network_appearance = at;
+                }
+            }
+        }
+        tag::ROUTING_CONTEXT => {
+            if walk.once(seen::ROUTING_CONTEXT) {
+                if len < 8 || len & 3 != 0 {
+                    walk.fault(Reason::M3uaParameterLength);
+                } else if len <= left {
+                    walk.routing_context = at;
+                }
+            }
+        }
+        tag::CORRELATION_ID => {
+            if walk.once(seen::CORRELATION_ID) && len != 8 {
+                walk.fault(Reason::M3uaParameterLength);
+            }
+        }
+        // RFC 4666 §3.2: parameters that are not known are skipped.
+        _ => {}
     }
+}
+
+/// Reads what the walk has found.
+#[inline(always)]
+fn finish<R: ReadAt + ?Sized>(frame: &R, walk: &Walk, end: usize, first_fragment: bool) -> Parsed {
+    let missing = if first_fragment { Reason::SctpShortFirstFragment } else { Reason::M3uaNoProtocolData };
+    let at = walk.protocol_data;
+    let fields = label(frame, at.wrapping_add(4)).zip(frame.be16_at(at.wrapping_add(2)));
+    let Some((label, len)) = fields.filter(|_| at != 0) else {
+        return Parsed { data: None, fault: walk.fault.or(missing) };
+    };
+    let held = usize::from(len).min(end.wrapping_sub(at));
+    let value = |at: usize| {
+        let value = if at == 0 { None } else { frame.be32_at(at.wrapping_add(4)) };
+        Maybe(frame.forget(Maybe::from(value).0 as usize, label.dpc) as u64)
+    };
+    let data = Data {
+        label,
+        second_opc: value(walk.second_protocol_data),
+        network_appearance: value(walk.network_appearance),
+        routing_context: value(walk.routing_context),
+        user_part: at.wrapping_add(PROTOCOL_DATA_HEADER_LEN),
+        user_part_len: held.wrapping_sub(PROTOCOL_DATA_HEADER_LEN),
+    };
+    Parsed { data: Some(data), fault: walk.fault }
 }
 
 #[inline(always)]

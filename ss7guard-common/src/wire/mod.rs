@@ -70,3 +70,32 @@ impl From<core::net::IpAddr> for Address {
         }
     }
 }
+
+/// A 32-bit number that may be absent, as one word; see [`crate::verdict::Code`] for why this is no `Option`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maybe(pub u64);
+
+impl Maybe {
+    /// No number.
+    pub const ABSENT: Self = Self(u64::MAX);
+
+    /// The number, if there is one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn get(self) -> Option<u32> {
+        if self.0 > u32::MAX as u64 { None } else { Some(self.0 as u32) }
+    }
+}
+
+impl Default for Maybe {
+    fn default() -> Self {
+        Self::ABSENT
+    }
+}
+
+impl From<Option<u32>> for Maybe {
+    #[inline(always)]
+    fn from(number: Option<u32>) -> Self {
+        number.map_or(Self::ABSENT, |number| Self(number as u64))
+    }
+}

@@ -74,20 +74,28 @@ pub struct Chunk {
     pub flags: u8,
     /// Octets of the chunk with its header, without padding; at least 4, and inside the packet.
     pub len: usize,
+    /// The header as one big-endian word.
+    pub word: u32,
 }
 
 /// Reads the chunk header at `off` of a packet that ends before `end`.
 #[inline(always)]
 pub fn chunk<R: ReadAt + ?Sized>(frame: &R, off: usize, end: usize) -> Result<Chunk, Reason> {
-    let [kind, flags, high, low] = frame.read_at(off).ok_or(Reason::ChunkMalformed)?;
-    let len = usize::from(u16::from_be_bytes([high, low]));
-    if len < CHUNK_HEADER_LEN || off.wrapping_add(len) > end {
+    let chunk = Chunk::from_word(frame.be32_at(off).ok_or(Reason::ChunkMalformed)?);
+    if chunk.len < CHUNK_HEADER_LEN || off.wrapping_add(chunk.len) > end {
         return Err(Reason::ChunkMalformed);
     }
-    Ok(Chunk { kind, flags, len })
+    Ok(chunk)
 }
 
 impl Chunk {
+    /// From the header as one big-endian word; the length is not checked.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_word(word: u32) -> Self {
+        Self { kind: (word >> 24) as u8, flags: (word >> 16) as u8, len: (word & 0xffff) as usize, word }
+    }
+
     /// Offset of the chunk after this one, which starts at `off`.
     #[inline(always)]
     #[must_use]
