@@ -4,10 +4,13 @@
 //! the kernel program. It does no I/O and reads no clock.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ss7guard_common::abi::{BlockDetail, Config, MAX_BLOCK_CHAIN, Side};
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
+use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
+use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::{Address, Maybe, Remote};
 
 /// What is known about a peer address.
@@ -63,6 +66,21 @@ impl Host {
     ) -> FrameVerdict {
         let config = self.config;
         classify::frame(frame, frame.len(), remote, &config, &mut HostEnv { host: self, now_ns, observe })
+    }
+}
+
+/// Source and destination address of the IP packet in an Ethernet frame.
+#[must_use]
+pub fn endpoints(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    let (ether_type, off) = ethernet::payload(frame).ok()?;
+    let word = |at: usize| frame.be32_at(off + at);
+    match ether_type {
+        EtherType::IPV4 => Some((Ipv4Addr::from(word(12)?).into(), Ipv4Addr::from(word(16)?).into())),
+        EtherType::IPV6 => {
+            let address = |at: usize| Some(Ipv6Addr::from(frame.read_at::<16>(off + at)?));
+            Some((address(8)?.into(), address(24)?.into()))
+        }
+        _ => None,
     }
 }
 

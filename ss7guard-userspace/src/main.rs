@@ -1,2 +1,7 @@
 //! The `ss7guard` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ss7guard_userspace::cli::main()
+}

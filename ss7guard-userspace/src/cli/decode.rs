@@ -1,0 +1,257 @@
+//! `ss7guard decode`: captures or hexadecimal octets to one JSON object per M3UA DATA message.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use ss7guard_common::classify::Observed;
+use ss7guard_common::verdict::{Class, Reason};
+use ss7guard_common::wire::m3ua::{self, Data, Label, SI_SCCP};
+use ss7guard_common::wire::{Remote, sctp};
+
+use crate::capture::Capture;
+use crate::cli::output::{Format, Output, table};
+use crate::host::{Host, endpoints};
+use crate::inspect::message::{Message, Outcome};
+use crate::inspect::record::{self, Place};
+
+/// Arguments of `decode`.
+#[derive(Args, Debug)]
+pub struct DecodeArgs {
+    /// Capture file (pcap or pcapng), or `-` for standard input
+    #[arg(required_unless_present = "hex")]
+    file: Option<PathBuf>,
+    /// Octets in hexadecimal: an Ethernet frame, an M3UA message, an SCCP message or a TCAP message
+    #[arg(long, conflicts_with = "file")]
+    hex: Option<String>,
+    /// Show subscriber numbers in full
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Runs `decode`.
+///
+/// # Errors
+/// The capture cannot be read, or the octets are none.
+pub fn run(args: &DecodeArgs) -> Result<ExitCode> {
+    let format = args.output.format();
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let mut printer = Printer { format, reveal: args.reveal, line: Vec::new(), rows: Vec::new() };
+    match (&args.hex, &args.file) {
+        (Some(hex), _) => decode_hex(hex, &mut printer, &mut out)?,
+        (None, Some(file)) => decode_file(&mut Capture::open(file)?, &mut printer, &mut out)?,
+        (None, None) => bail!("give a capture file or --hex"),
+    }
+    printer.finish(&mut out)?;
+    out.flush().context("standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn decode_file(capture: &mut Capture, printer: &mut Printer, out: &mut impl Write) -> Result<()> {
+    let mut host = Host::default();
+    while let Some(frame) = capture.next_frame()? {
+        decode_frame(&mut host, frame.number, frame.octets, printer, out)?;
+    }
+    report_exceptions(&host);
+    Ok(())
+}
+
+/// Decodes every complete M3UA DATA message of a frame.
+fn decode_frame(
+    host: &mut Host,
+    number: u64,
+    frame: &[u8],
+    printer: &mut Printer,
+    out: &mut impl Write,
+) -> Result<()> {
+    let addresses = endpoints(frame);
+    let mut chunk = 0;
+    let mut result = Ok(());
+    let _ = host.classify(frame, Remote::Source, 0, |seen| {
+        let Some((data, user_part)) = complete_message(seen, frame) else { return };
+        let fault = seen.verdict.reason().filter(|reason| reason.class() == Class::Exception);
+        let place = Place {
+            frame: number,
+            chunk,
+            addresses,
+            tsn: Some(seen.user_data.tsn),
+            fault: fault.map(Reason::as_str),
+        };
+        chunk += 1;
+        let printed = printer.print(&Message::decode(data, user_part), &place, out);
+        if result.is_ok() {
+            result = printed;
+        }
+    });
+    result
+}
+
+/// The M3UA DATA message of a chunk that holds a whole one, with its user part.
+#[must_use]
+pub fn complete_message<'a>(seen: &Observed, frame: &'a [u8]) -> Option<(Data, &'a [u8])> {
+    let whole = sctp::data_flag::BEGIN | sctp::data_flag::END;
+    if seen.chunk.flags & whole != whole {
+        return None;
+    }
+    let data = seen.data?;
+    let user_part = frame.get(data.user_part..data.user_part + data.user_part_len)?;
+    Some((data, user_part))
+}
+
+/// Says on standard error what the classifier could not judge: nothing is left out in silence.
+fn report_exceptions(host: &Host) {
+    let mut counts: Vec<_> = host
+        .counters
+        .iter()
+        .filter(|((reason, _), _)| reason.class() == Class::Exception)
+        .map(|((reason, _), count)| (reason.as_str(), count))
+        .collect();
+    counts.sort_unstable();
+    for (reason, count) in counts {
+        eprintln!("note: {count} x {reason}");
+    }
+}
+
+fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<()> {
+    let octets = octets_of(hex)?;
+    let place = Place { frame: 1, ..Place::default() };
+    match octets.as_slice() {
+        [1, 0, 1, 1, ..] => {
+            let parsed = m3ua::parse(octets.as_slice(), 0, octets.len(), false);
+            let fault = parsed.fault.reason();
+            let Some(data) = parsed.data else {
+                bail!("M3UA message without a routing label: {}", fault.map_or("?", Reason::as_str));
+            };
+            let user_part = octets.get(data.user_part..data.user_part + data.user_part_len);
+            let place = Place { fault: fault.map(Reason::as_str), ..place };
+            printer.print(&Message::decode(data, user_part.unwrap_or_default()), &place, out)
+        }
+        // Tags of ITU TCAP message types.
+        [0x61 | 0x62 | 0x64 | 0x65 | 0x67, ..] => {
+            printer.print(&Message::decode_tcap_only(&octets), &place, out)
+        }
+        [0x09 | 0x0a | 0x11..=0x14, ..] => {
+            let data = Data { label: Label { si: SI_SCCP, ..Label::default() }, ..Data::default() };
+            printer.print(&Message::decode(data, &octets), &place, out)
+        }
+        _ => {
+            let mut host = Host::default();
+            decode_frame(&mut host, 1, &octets, printer, out)?;
+            if printer.printed() == 0 {
+                let reasons: Vec<_> = host.counters.keys().map(|(reason, _)| reason.as_str()).collect();
+                bail!(
+                    "no M3UA DATA message in these {} octets (read as an Ethernet frame: {})",
+                    octets.len(),
+                    reasons.join(", ")
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Octets of a text of hexadecimal digits; blanks and colons between octets are skipped.
+fn octets_of(hex: &str) -> Result<Vec<u8>> {
+    let mut digits = Vec::with_capacity(hex.len());
+    for (index, c) in hex.chars().enumerate() {
+        match c.to_digit(16) {
+            Some(digit) => digits.push(digit as u8),
+            None if c.is_whitespace() || c == ':' => {}
+            None => bail!("--hex: {c:?} at position {} is not a hexadecimal digit", index + 1),
+        }
+    }
+    if digits.len() % 2 != 0 {
+        bail!("--hex: {} digits; octets have two each", digits.len());
+    }
+    if digits.is_empty() {
+        bail!("--hex: no octets");
+    }
+    Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect())
+}
+
+/// Prints messages as JSON lines, or gathers them for a table.
+struct Printer {
+    format: Format,
+    reveal: bool,
+    line: Vec<u8>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Printer {
+    fn print(&mut self, message: &Message<'_>, place: &Place, out: &mut impl Write) -> Result<()> {
+        self.line.clear();
+        let mut object = crate::json::Object::begin(&mut self.line);
+        record::write(&mut object, message, place, self.reveal);
+        object.end();
+        if self.format == Format::Json {
+            self.line.push(b'\n');
+            out.write_all(&self.line).context("standard output")?;
+        } else {
+            self.rows.push(row(&serde_json::from_slice(&self.line)?, message));
+        }
+        Ok(())
+    }
+
+    fn printed(&self) -> usize {
+        self.rows.len() + usize::from(!self.line.is_empty())
+    }
+
+    fn finish(&mut self, out: &mut impl Write) -> Result<()> {
+        if self.format == Format::Table {
+            let head = [
+                "frame",
+                "opc",
+                "dpc",
+                "called",
+                "calling",
+                "tcap",
+                "operation",
+                "imsi",
+                "msisdn",
+                "outcome",
+            ];
+            writeln!(out, "{}", table(&head, &self.rows)).context("standard output")?;
+        }
+        Ok(())
+    }
+}
+
+/// One row of the table, from the record, so that masking is decided in one place.
+fn row(record: &serde_json::Value, message: &Message<'_>) -> Vec<String> {
+    let text = |key: &str| match &record[key] {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let operations: Vec<String> = record["components"]
+        .as_array()
+        .map(|components| components.iter().map(component_name).collect())
+        .unwrap_or_default();
+    let outcome = match message.outcome {
+        Outcome::Decoded => "decoded",
+        Outcome::NotSccp => "not SCCP",
+        Outcome::Management => "SCCP management",
+        Outcome::Segment => "segment",
+        Outcome::Undecodable(problem) => problem.reason(),
+    };
+    let mut row: Vec<String> =
+        ["frame", "opc", "dpc", "cdpa_gt", "cgpa_gt", "tcap"].into_iter().map(text).collect();
+    row.push(operations.join(" "));
+    row.extend([text("imsi"), text("msisdn"), outcome.to_owned()]);
+    row
+}
+
+fn component_name(component: &serde_json::Value) -> String {
+    let kind = component["type"].as_str().unwrap_or_default();
+    let operation = component["operation"].as_str().map(str::to_owned);
+    let operation = operation.or_else(|| component["opcode"].as_i64().map(|code| code.to_string()));
+    match (kind, operation) {
+        ("invoke", Some(operation)) => operation,
+        (kind, Some(operation)) => format!("{kind}({operation})"),
+        (kind, None) => kind.to_owned(),
+    }
+}

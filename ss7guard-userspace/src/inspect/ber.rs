@@ -1,0 +1,494 @@
+//! A reader for BER (X.690) that reads every legal form, to bounds, and says when the form is odd.
+//!
+//! Zero-copy: a value is a slice of the message. What comes out is canonical: tag numbers and lengths as numbers,
+//! whatever their encoding was. Nothing recurses: nesting is the caller's loop, bounded by [`MAX_DEPTH`] where the
+//! reader itself has to look inside (indefinite lengths, constructed strings).
+
+use thiserror::Error;
+
+use crate::inspect::findings::{Finding, Findings};
+
+/// Nesting that is followed to find the end of an indefinite length, or the pieces of a string.
+pub const MAX_DEPTH: usize = 16;
+
+/// Octets of a tag number in the long form.
+const MAX_TAG_OCTETS: usize = 4;
+
+/// Elements looked at in one message, in all; an honest message of the largest size has a few hundred.
+pub const MAX_ELEMENTS: u32 = 20_000;
+
+/// Octets of a string that is put together from pieces: the longest that is looked into is an AddressString.
+pub const MAX_JOINED: usize = 32;
+
+/// Why octets are not BER.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum BerError {
+    /// An element goes on beyond the octets that hold it.
+    #[error("element at offset {offset} goes beyond its container")]
+    Truncated {
+        /// Offset of the element in the user part.
+        offset: usize,
+    },
+    /// A tag number of more octets than the bound.
+    #[error("tag at offset {offset} has more than {MAX_TAG_OCTETS} octets")]
+    TagTooLong {
+        /// Offset of the tag.
+        offset: usize,
+    },
+    /// A length of more than four octets, the reserved form, or indefinite on a primitive element.
+    #[error("length at offset {offset} has no legal form")]
+    BadLength {
+        /// Offset of the element.
+        offset: usize,
+    },
+    /// Nesting beyond [`MAX_DEPTH`].
+    #[error("element at offset {offset} is nested too deeply")]
+    TooDeep {
+        /// Offset of the element.
+        offset: usize,
+    },
+    /// More elements than [`MAX_ELEMENTS`].
+    #[error("more than {MAX_ELEMENTS} elements")]
+    TooMany,
+}
+
+/// Class of a tag (X.690 §8.1.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Defined by ASN.1 itself.
+    Universal,
+    /// Defined by the application, here TCAP.
+    Application,
+    /// Defined by its context.
+    Context,
+    /// Private use; ANSI TCAP has these.
+    Private,
+}
+
+/// A tag without its encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its class.
+    pub class: Class,
+    /// Its number.
+    pub number: u32,
+}
+
+impl Tag {
+    /// A universal tag.
+    #[must_use]
+    pub const fn universal(number: u32) -> Self {
+        Self { class: Class::Universal, number }
+    }
+
+    /// An application tag.
+    #[must_use]
+    pub const fn application(number: u32) -> Self {
+        Self { class: Class::Application, number }
+    }
+
+    /// A context tag.
+    #[must_use]
+    pub const fn context(number: u32) -> Self {
+        Self { class: Class::Context, number }
+    }
+}
+
+/// INTEGER.
+pub const INTEGER: Tag = Tag::universal(2);
+/// OCTET STRING.
+pub const OCTET_STRING: Tag = Tag::universal(4);
+/// OBJECT IDENTIFIER.
+pub const OID: Tag = Tag::universal(6);
+/// EXTERNAL.
+pub const EXTERNAL: Tag = Tag::universal(8);
+/// SEQUENCE.
+pub const SEQUENCE: Tag = Tag::universal(16);
+
+/// One element.
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    /// Its tag.
+    pub tag: Tag,
+    /// Whether it holds elements.
+    pub constructed: bool,
+    /// Its content, without end-of-contents octets.
+    pub content: &'a [u8],
+    /// Offset of its first octet in the user part.
+    pub offset: usize,
+    /// Offset of its content in the user part.
+    pub content_offset: usize,
+}
+
+/// What the decoding of one message shares: findings and the work done so far.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Odd forms.
+    pub findings: Findings,
+    elements: u32,
+}
+
+impl Work {
+    fn step(&mut self) -> Result<(), BerError> {
+        self.elements = self.elements.saturating_add(1);
+        if self.elements > MAX_ELEMENTS { Err(BerError::TooMany) } else { Ok(()) }
+    }
+}
+
+/// Reads elements one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Over octets that start at `offset` of the user part.
+    #[must_use]
+    pub const fn new(octets: &'a [u8], offset: usize) -> Self {
+        Self { rest: octets, offset }
+    }
+
+    /// Octets that are left.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Offset of the next octet in the user part.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The next element; `None` at the end.
+    ///
+    /// # Errors
+    /// The element is not BER, or a bound was hit.
+    #[inline]
+    pub fn next(&mut self, work: &mut Work) -> Result<Option<Element<'a>>, BerError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        work.step()?;
+        let header = header(self.rest, self.offset, work)?;
+        let after_header = self.rest.get(header.len..).unwrap_or_default();
+        let (content_len, total) = match header.content {
+            Some(len) => (len, header.len.saturating_add(len)),
+            None => {
+                let inside = indefinite_len(after_header, self.offset, work)?;
+                // The two end-of-contents octets are part of the element.
+                (inside, header.len.saturating_add(inside).saturating_add(2))
+            }
+        };
+        let truncated = BerError::Truncated { offset: self.offset };
+        let content = after_header.get(..content_len).ok_or(truncated)?;
+        let element = Element {
+            tag: header.tag,
+            constructed: header.constructed,
+            content,
+            offset: self.offset,
+            content_offset: self.offset.saturating_add(header.len),
+        };
+        self.rest = self.rest.get(total..).ok_or(truncated)?;
+        self.offset = self.offset.saturating_add(total);
+        Ok(Some(element))
+    }
+}
+
+struct Header {
+    tag: Tag,
+    constructed: bool,
+    /// Octets of tag and length.
+    len: usize,
+    /// Octets of the content; `None` if indefinite.
+    content: Option<usize>,
+}
+
+#[inline]
+fn header(octets: &[u8], offset: usize, work: &mut Work) -> Result<Header, BerError> {
+    let truncated = BerError::Truncated { offset };
+    let (&first, mut rest) = octets.split_first().ok_or(truncated)?;
+    let class = match first >> 6 {
+        0 => Class::Universal,
+        1 => Class::Application,
+        2 => Class::Context,
+        _ => Class::Private,
+    };
+    let mut number = u32::from(first & 0x1f);
+    if number == 0x1f {
+        (number, rest) = long_tag(rest, offset, work)?;
+    }
+    let constructed = first & 0x20 != 0;
+    let (&length, after) = rest.split_first().ok_or(truncated)?;
+    let (content, after) = if length < 0x80 {
+        (Some(usize::from(length)), after)
+    } else {
+        long_length(length, after, constructed, offset, work)?
+    };
+    Ok(Header {
+        tag: Tag { class, number },
+        constructed,
+        len: octets.len().saturating_sub(after.len()),
+        content,
+    })
+}
+
+#[cold]
+fn long_tag<'a>(octets: &'a [u8], offset: usize, work: &mut Work) -> Result<(u32, &'a [u8]), BerError> {
+    let mut number = 0u32;
+    for (index, &octet) in octets.iter().enumerate() {
+        if index == MAX_TAG_OCTETS {
+            return Err(BerError::TagTooLong { offset });
+        }
+        if octet == 0x80 && index == 0 {
+            work.findings.note(Finding::NoncanonicalTag, offset);
+        }
+        number = number << 7 | u32::from(octet & 0x7f);
+        if octet & 0x80 == 0 {
+            if number < 31 {
+                work.findings.note(Finding::NoncanonicalTag, offset);
+            }
+            return Ok((number, octets.get(index.saturating_add(1)..).unwrap_or_default()));
+        }
+    }
+    Err(BerError::Truncated { offset })
+}
+
+#[cold]
+fn long_length<'a>(
+    first: u8,
+    octets: &'a [u8],
+    constructed: bool,
+    offset: usize,
+    work: &mut Work,
+) -> Result<(Option<usize>, &'a [u8]), BerError> {
+    if first == 0x80 {
+        if !constructed {
+            return Err(BerError::BadLength { offset });
+        }
+        work.findings.note(Finding::IndefiniteLength, offset);
+        return Ok((None, octets));
+    }
+    let count = usize::from(first & 0x7f);
+    if first == 0xff {
+        return Err(BerError::BadLength { offset });
+    }
+    let (length, rest) = octets.split_at_checked(count).ok_or(BerError::Truncated { offset })?;
+    let significant = length.iter().skip_while(|&&octet| octet == 0).count();
+    if significant > 4 {
+        return Err(BerError::BadLength { offset });
+    }
+    let value = length.iter().fold(0u64, |value, &octet| value << 8 | u64::from(octet));
+    if value < 0x80 || significant < count {
+        work.findings.note(Finding::NoncanonicalLength, offset);
+    }
+    let value = usize::try_from(value).map_err(|_| BerError::BadLength { offset })?;
+    Ok((Some(value), rest))
+}
+
+/// Octets before the end-of-contents that closes the indefinite length whose content starts here.
+#[cold]
+fn indefinite_len(octets: &[u8], offset: usize, work: &mut Work) -> Result<usize, BerError> {
+    let truncated = BerError::Truncated { offset };
+    let mut at = 0usize;
+    let mut open = 1usize;
+    loop {
+        work.step()?;
+        let rest = octets.get(at..).ok_or(truncated)?;
+        if let [0, 0, ..] = rest {
+            open = open.saturating_sub(1);
+            if open == 0 {
+                return Ok(at);
+            }
+            at = at.saturating_add(2);
+            continue;
+        }
+        // The element's own reading notes what is odd about it; here only its extent counts.
+        let mut quiet = Work { findings: Findings::default(), elements: 0 };
+        let header = header(rest, offset.saturating_add(at), &mut quiet)?;
+        at = at.saturating_add(header.len);
+        match header.content {
+            Some(len) => at = at.saturating_add(len),
+            None => {
+                open = open.saturating_add(1);
+                if open > MAX_DEPTH {
+                    return Err(BerError::TooDeep { offset });
+                }
+            }
+        }
+    }
+}
+
+/// The octets of a string: a slice of the message, or pieces put together.
+#[derive(Clone, Copy, Debug)]
+pub enum Octets<'a> {
+    /// As they are in the message.
+    Slice(&'a [u8]),
+    /// Put together from the pieces of a constructed string.
+    Joined {
+        /// The octets.
+        octets: [u8; MAX_JOINED],
+        /// How many.
+        len: usize,
+    },
+}
+
+impl Octets<'_> {
+    /// The octets.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Slice(slice) => slice,
+            Self::Joined { octets, len } => octets.get(..*len).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> Element<'a> {
+    /// Reads the elements inside.
+    #[must_use]
+    pub const fn inside(&self) -> Reader<'a> {
+        Reader::new(self.content, self.content_offset)
+    }
+
+    /// The octets of a string type, whether cut into pieces or not; octets beyond [`MAX_JOINED`] of a string in
+    /// pieces are cut off.
+    ///
+    /// # Errors
+    /// The pieces are not BER, or nested too deeply.
+    #[inline]
+    pub fn octets(&self, work: &mut Work) -> Result<Octets<'a>, BerError> {
+        if self.constructed { self.join(work) } else { Ok(Octets::Slice(self.content)) }
+    }
+
+    #[cold]
+    fn join(&self, work: &mut Work) -> Result<Octets<'a>, BerError> {
+        work.findings.note(Finding::ConstructedString, self.offset);
+        let mut joined = [0u8; MAX_JOINED];
+        let mut len = 0usize;
+        let mut stack = [Reader::new(&[], 0); MAX_DEPTH];
+        let mut depth = 0usize;
+        if let Some(slot) = stack.first_mut() {
+            *slot = self.inside();
+        }
+        while let Some(reader) = stack.get_mut(depth) {
+            match reader.next(work)? {
+                Some(piece) if piece.constructed => {
+                    depth = depth.saturating_add(1);
+                    let slot = stack.get_mut(depth).ok_or(BerError::TooDeep { offset: piece.offset })?;
+                    *slot = piece.inside();
+                }
+                Some(piece) => {
+                    for (slot, octet) in joined.iter_mut().skip(len).zip(piece.content) {
+                        *slot = *octet;
+                    }
+                    len = len.saturating_add(piece.content.len()).min(MAX_JOINED);
+                }
+                None if depth == 0 => break,
+                None => depth = depth.saturating_sub(1),
+            }
+        }
+        Ok(Octets::Joined { octets: joined, len })
+    }
+
+    /// The value of an INTEGER or ENUMERATED; `None` if it is empty or does not fit 32 bits.
+    #[inline]
+    pub fn integer(&self, work: &mut Work) -> Option<i32> {
+        match self.content {
+            [only] => Some(i32::from(i8::from_be_bytes([*only]))),
+            [] => None,
+            content => {
+                let negative = content.first().is_some_and(|octet| octet & 0x80 != 0);
+                let fill = if negative { 0xff } else { 0 };
+                let sign_octets = content.iter().take_while(|&&octet| octet == fill).count();
+                let first_kept = content.get(sign_octets).copied().unwrap_or(fill);
+                let redundant = sign_octets > 0 && (first_kept & 0x80 != 0) == negative;
+                if redundant {
+                    work.findings.note(Finding::NoncanonicalInteger, self.offset);
+                }
+                let significant = content.len().saturating_sub(sign_octets);
+                if significant > 4 {
+                    return None;
+                }
+                let start = if negative { -1i64 } else { 0 };
+                let value = content
+                    .iter()
+                    .skip(sign_octets)
+                    .fold(start, |value, &octet| value << 8 | i64::from(octet));
+                i32::try_from(value).ok()
+            }
+        }
+    }
+}
+
+/// Arcs of an object identifier that are looked at.
+const MAX_ARCS: usize = 16;
+
+/// An object identifier, decoded to its arcs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oid {
+    arcs: [u32; MAX_ARCS],
+    len: u8,
+}
+
+impl Oid {
+    /// From the content octets; `None` if empty, cut off, with more arcs than the bound, or with an arc beyond 32
+    /// bits. Padded arcs are read and noted.
+    #[must_use]
+    pub fn parse(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Self> {
+        let mut arcs = [0u32; MAX_ARCS];
+        let mut len = 0usize;
+        let mut arc = 0u32;
+        let mut inside = false;
+        for &octet in octets {
+            if !inside && octet == 0x80 {
+                findings.note(Finding::NoncanonicalOid, offset);
+            }
+            if arc > u32::MAX >> 7 {
+                return None;
+            }
+            arc = arc << 7 | u32::from(octet & 0x7f);
+            inside = octet & 0x80 != 0;
+            if inside {
+                continue;
+            }
+            if len == 0 {
+                // X.690 §8.19.4: the first octet group holds the first two arcs.
+                let root = (arc / 40).min(2);
+                *arcs.get_mut(0)? = root;
+                arc = arc.wrapping_sub(root.wrapping_mul(40));
+                len = 1;
+            }
+            *arcs.get_mut(len)? = arc;
+            len = len.saturating_add(1);
+            arc = 0;
+        }
+        if inside || len == 0 {
+            return None;
+        }
+        Some(Self { arcs, len: u8::try_from(len).ok()? })
+    }
+
+    /// Its arcs.
+    #[must_use]
+    pub fn arcs(&self) -> &[u32] {
+        self.arcs.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Oid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, arc) in self.arcs().iter().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            write!(f, "{arc}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "ber/tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+//! Digit strings: global titles, E.164 numbers, IMSIs.
+
+use crate::inspect::findings::{Finding, Findings};
+
+/// Digits that one string can hold: an AddressString has at most 20 octets (TS 29.002 §17.7.8), a global title
+/// fewer.
+pub const MAX_DIGITS: usize = 40;
+
+/// Digits as ASCII: `0` to `9`, and for the other values of a nibble `a` to `f`.
+#[derive(Clone, Copy)]
+pub struct Digits {
+    ascii: [u8; MAX_DIGITS],
+    len: u8,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { ascii: [0; MAX_DIGITS], len: 0 }
+    }
+}
+
+impl PartialEq for Digits {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Digits {}
+
+impl std::hash::Hash for Digits {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl std::fmt::Debug for Digits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Digits {
+    /// From octets with the low nibble first (BCD of Q.713 §3.4.2.3.1, TBCD of TS 29.002 §17.7.8). Digits beyond
+    /// [`MAX_DIGITS`] are cut off.
+    #[must_use]
+    pub fn from_swapped(octets: &[u8]) -> Self {
+        let mut digits = Self::default();
+        for (pair, octet) in digits.ascii.chunks_exact_mut(2).zip(octets) {
+            if let [first, second] = pair {
+                *first = hex_digit(octet & 0x0f);
+                *second = hex_digit(octet >> 4);
+            }
+        }
+        digits.len = u8::try_from(octets.len().saturating_mul(2).min(MAX_DIGITS)).unwrap_or(0);
+        digits
+    }
+
+    /// From text; `None` for other characters than digits and `a` to `f`, or for too many.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut digits = Self::default();
+        if text.len() > MAX_DIGITS || !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')) {
+            return None;
+        }
+        digits.ascii.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        digits.len = u8::try_from(text.len()).ok()?;
+        Some(digits)
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.ascii
+            .get(..usize::from(self.len))
+            .and_then(|ascii| std::str::from_utf8(ascii).ok())
+            .unwrap_or("")
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Without the last digit.
+    #[must_use]
+    pub const fn without_last(mut self) -> Self {
+        self.len = self.len.saturating_sub(1);
+        self
+    }
+
+    /// Without a filler (`f`) in the last place.
+    #[must_use]
+    pub fn without_filler(self) -> Self {
+        if self.as_str().ends_with('f') { self.without_last() } else { self }
+    }
+
+    /// Whether all are decimal.
+    #[must_use]
+    pub fn is_decimal(&self) -> bool {
+        self.as_str().bytes().all(|b| b.is_ascii_digit())
+    }
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    let nibble = nibble & 0x0f;
+    if nibble < 10 { nibble.wrapping_add(b'0') } else { nibble.wrapping_add(b'a' - 10) }
+}
+
+/// An IMSI (TS 29.002 §17.7.8): TBCD, 3 to 8 octets, a filler in the last nibble only. Odd ones are noted.
+pub fn imsi(octets: &[u8], offset: usize, findings: &mut Findings) -> Digits {
+    let digits = Digits::from_swapped(octets).without_filler();
+    if !(6..=15).contains(&digits.len()) || !digits.is_decimal() {
+        findings.note(Finding::OddDigits, offset);
+    }
+    digits
+}
+
+/// An AddressString or ISDN-AddressString (TS 29.002 §17.7.8): one octet nature and numbering plan, then TBCD.
+/// `None` if the octet is missing.
+pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
+    let (nature_plan, rest) = octets.split_first()?;
+    let digits = Digits::from_swapped(rest).without_filler();
+    if digits.is_empty() || digits.as_str().contains('f') {
+        findings.note(Finding::OddDigits, offset);
+    }
+    Some(Address { nature: nature_plan >> 4 & 7, plan: nature_plan & 0x0f, digits })
+}
+
+/// An address of the MAP layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Nature of address: 1 international, 2 national, ...
+    pub nature: u8,
+    /// Numbering plan: 1 E.164, 6 E.212 (land mobile), ...
+    pub plan: u8,
+    /// The digits.
+    pub digits: Digits,
+}
+
+/// Numbering plan E.212, which marks an IMSI in an AddressString (TS 29.002 §17.7.8).
+pub const PLAN_E212: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filler_in_the_last_place_is_dropped() {
+        let digits = Digits::from_swapped(&[0x00, 0x01, 0xf1]).without_filler();
+        assert_eq!(digits.as_str(), "00101");
+    }
+
+    #[test]
+    fn an_imsi_with_a_filler_inside_is_odd() {
+        let mut findings = Findings::default();
+        assert_eq!(imsi(&[0x00, 0xf1, 0x10, 0x32], 7, &mut findings).as_str(), "001f0123");
+        assert!(findings.contains(Finding::OddDigits));
+    }
+
+    #[test]
+    fn overlong_digit_strings_are_cut() {
+        assert_eq!(Digits::from_swapped(&[0x11; 50]).len(), MAX_DIGITS);
+    }
+
+    #[test]
+    fn address_shows_nature_and_plan() {
+        let mut findings = Findings::default();
+        let address = address(&[0x91, 0x51, 0x55, 0x10], 0, &mut findings).unwrap();
+        assert_eq!((address.nature, address.plan, address.digits.as_str()), (1, 1, "155501"));
+        assert!(findings.is_empty());
+    }
+}

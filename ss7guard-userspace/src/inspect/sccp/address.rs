@@ -1,0 +1,148 @@
+//! SCCP addresses (Q.713 §3.4, §3.5) and global titles in all their forms.
+//!
+//! Point codes in addresses are of two octets here (ITU-T); ANSI's of three are another flavour's.
+
+use crate::inspect::digits::Digits;
+use crate::inspect::findings::{Finding, Findings};
+use crate::inspect::sccp::SccpError;
+
+/// An address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// Signalling point code, 14 bits.
+    pub point_code: Option<u16>,
+    /// Subsystem number.
+    pub ssn: Option<u8>,
+    /// Whether routing is on SSN (and point code); else on the global title.
+    pub route_on_ssn: bool,
+    /// Bit 8 of the indicator, reserved for national use.
+    pub national: bool,
+    /// The global title.
+    pub global_title: Option<GlobalTitle>,
+}
+
+impl Address {
+    /// The digits of the global title, if there is one with digits.
+    #[must_use]
+    pub fn digits(&self) -> Option<&str> {
+        self.global_title.as_ref().map(|title| title.digits.as_str()).filter(|digits| !digits.is_empty())
+    }
+}
+
+/// A global title (Q.713 §3.4.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalTitle {
+    /// Global title indicator, 1 to 15.
+    pub indicator: u8,
+    /// Translation type, where the form has it.
+    pub translation_type: Option<u8>,
+    /// Numbering plan, where the form has it: 1 E.164, 6 E.212, 7 E.214, ...
+    pub numbering_plan: Option<u8>,
+    /// Encoding scheme, where the form has it: 1 BCD odd, 2 BCD even, ...
+    pub encoding_scheme: Option<u8>,
+    /// Nature of address, where the form has it: 4 international, 3 national, ...
+    pub nature: Option<u8>,
+    /// The digits; empty for encodings that are not BCD, and for the indicators 5 to 15.
+    pub digits: Digits,
+}
+
+/// Decodes the octets of an address; `offset` is that of its length octet.
+pub(super) fn decode(octets: &[u8], offset: usize, findings: &mut Findings) -> Result<Address, SccpError> {
+    let at = offset.saturating_add(1);
+    let truncated = |what| SccpError::Truncated { what, offset: at };
+    let (&indicator, mut rest) = octets.split_first().ok_or(truncated("address indicator"))?;
+    let mut address = Address {
+        route_on_ssn: indicator & 0x40 != 0,
+        national: indicator & 0x80 != 0,
+        ..Address::default()
+    };
+    if indicator & 0x01 != 0 {
+        let ([low, high], after) = rest.split_first_chunk().ok_or(truncated("point code"))?;
+        // Q.713 §3.4.2.1: least significant octet first, 14 bits.
+        address.point_code = Some(u16::from_le_bytes([*low, *high]) & 0x3fff);
+        rest = after;
+    }
+    if indicator & 0x02 != 0 {
+        let (&ssn, after) = rest.split_first().ok_or(truncated("subsystem number"))?;
+        address.ssn = Some(ssn);
+        rest = after;
+    }
+    address.global_title = match indicator >> 2 & 0x0f {
+        0 => None,
+        form => Some(global_title(form, rest, at, findings)?),
+    };
+    Ok(address)
+}
+
+fn global_title(
+    indicator: u8,
+    octets: &[u8],
+    offset: usize,
+    findings: &mut Findings,
+) -> Result<GlobalTitle, SccpError> {
+    let truncated = SccpError::Truncated { what: "global title", offset };
+    let mut title = GlobalTitle {
+        indicator,
+        translation_type: None,
+        numbering_plan: None,
+        encoding_scheme: None,
+        nature: None,
+        digits: Digits::default(),
+    };
+    // Whether the last nibble is a filler.
+    let odd;
+    let digits = match indicator {
+        1 => {
+            let (&nature, digits) = octets.split_first().ok_or(truncated)?;
+            title.nature = Some(nature & 0x7f);
+            odd = Some(nature & 0x80 != 0);
+            digits
+        }
+        2 => {
+            // Encoding and plan are implied by the translation type; digits are in practice BCD.
+            let (&translation, digits) = octets.split_first().ok_or(truncated)?;
+            title.translation_type = Some(translation);
+            odd = None;
+            digits
+        }
+        3 => {
+            let ([translation, plan], digits) = octets.split_first_chunk().ok_or(truncated)?;
+            title.translation_type = Some(*translation);
+            odd = scheme(&mut title, *plan);
+            digits
+        }
+        4 => {
+            let ([translation, plan, nature], digits) = octets.split_first_chunk().ok_or(truncated)?;
+            title.translation_type = Some(*translation);
+            title.nature = Some(nature & 0x7f);
+            odd = scheme(&mut title, *plan);
+            digits
+        }
+        _ => return Ok(title),
+    };
+    if title.encoding_scheme.is_some_and(|scheme| !matches!(scheme, 0..=2)) {
+        findings.note(Finding::OddDigits, offset);
+        return Ok(title);
+    }
+    let all = Digits::from_swapped(digits);
+    title.digits = match odd {
+        Some(true) => all.without_last(),
+        Some(false) => all,
+        None => all.without_filler(),
+    };
+    if !title.digits.is_decimal() {
+        findings.note(Finding::OddDigits, offset);
+    }
+    Ok(title)
+}
+
+/// Notes plan and encoding scheme; gives whether the number of digits is odd, where the scheme says it.
+fn scheme(title: &mut GlobalTitle, plan: u8) -> Option<bool> {
+    title.numbering_plan = Some(plan >> 4);
+    title.encoding_scheme = Some(plan & 0x0f);
+    match plan & 0x0f {
+        1 => Some(true),
+        2 => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,448 @@
+//! TCAP (ITU-T Q.773): messages, dialogue portion, components.
+//!
+//! Input: the data of an SCCP message. Output: [`Tcap`], borrowed from it. ANSI TCAP is recognised and refused with
+//! its own error. What an odd sender repeats (portions) is read all the same and noted, so that nothing hides
+//! behind a first or a last one.
+
+use thiserror::Error;
+
+use crate::inspect::ber::{BerError, Class, EXTERNAL, Element, INTEGER, OID, Oid, Reader, SEQUENCE};
+use crate::inspect::ber::{Tag, Work};
+use crate::inspect::digits::{self, Address};
+use crate::inspect::findings::Finding;
+
+/// Components of one message that are read; more are an error.
+pub const MAX_COMPONENTS: usize = 64;
+
+/// Message types (Q.773 §4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No dialogue.
+    Unidirectional,
+    /// Opens a dialogue.
+    Begin,
+    /// Closes it.
+    End,
+    /// Goes on with it.
+    Continue,
+    /// Breaks it off.
+    Abort,
+}
+
+impl Kind {
+    const fn from_tag(tag: Tag) -> Option<Self> {
+        match (tag.class, tag.number) {
+            (Class::Application, 1) => Some(Self::Unidirectional),
+            (Class::Application, 2) => Some(Self::Begin),
+            (Class::Application, 4) => Some(Self::End),
+            (Class::Application, 5) => Some(Self::Continue),
+            (Class::Application, 7) => Some(Self::Abort),
+            _ => None,
+        }
+    }
+
+    /// The name in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unidirectional => "unidirectional",
+            Self::Begin => "begin",
+            Self::End => "end",
+            Self::Continue => "continue",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// Why data is not a TCAP message.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum TcapError {
+    /// Not BER.
+    #[error(transparent)]
+    Ber(#[from] BerError),
+    /// No data.
+    #[error("no TCAP message")]
+    Empty,
+    /// ANSI TCAP (T1.114): private tags.
+    #[error("ANSI TCAP package type {0}")]
+    Ansi(u32),
+    /// Another tag.
+    #[error("not a TCAP message type")]
+    UnknownType,
+    /// More components than [`MAX_COMPONENTS`].
+    #[error("more than {MAX_COMPONENTS} components")]
+    TooManyComponents,
+    /// A transaction id that the message type demands is not there.
+    #[error("{0} transaction id missing")]
+    TransactionIdMissing(&'static str),
+    /// A component that is not one of the five types, or lacks its invoke id or operation code.
+    #[error("component at offset {offset}: {what}")]
+    BadComponent {
+        /// Offset of the component.
+        offset: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// An element that does not belong where it is.
+    #[error("unexpected element at offset {offset}")]
+    UnexpectedElement {
+        /// Its offset.
+        offset: usize,
+    },
+}
+
+/// An operation or error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Local, as in MAP.
+    Local(i32),
+    /// Global.
+    Global(Oid),
+}
+
+/// Component types (Q.773 §4.2.1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComponentKind {
+    /// Asks for an operation.
+    Invoke,
+    /// Its result, or the last part of it.
+    ReturnResultLast,
+    /// Its error.
+    ReturnError,
+    /// A protocol error.
+    Reject,
+    /// A part of a result.
+    ReturnResultNotLast,
+}
+
+impl ComponentKind {
+    /// The name in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invoke => "invoke",
+            Self::ReturnResultLast => "returnResultLast",
+            Self::ReturnError => "returnError",
+            Self::Reject => "reject",
+            Self::ReturnResultNotLast => "returnResultNotLast",
+        }
+    }
+
+    /// Whether this is a result.
+    #[must_use]
+    pub const fn is_result(self) -> bool {
+        matches!(self, Self::ReturnResultLast | Self::ReturnResultNotLast)
+    }
+}
+
+/// One component.
+#[derive(Clone, Copy, Debug)]
+pub struct Component<'a> {
+    /// Its type.
+    pub kind: ComponentKind,
+    /// Invoke id; `None` in a reject that could not tell it.
+    pub invoke_id: Option<i32>,
+    /// Linked id.
+    pub linked_id: Option<i32>,
+    /// Operation code; results may come without.
+    pub operation: Option<Code>,
+    /// Error code of a ReturnError.
+    pub error: Option<Code>,
+    /// Argument, result or error parameter.
+    pub parameter: Option<Element<'a>>,
+    /// Offset in the user part.
+    pub offset: usize,
+}
+
+/// Octets of a transaction id that are kept; Q.773 §4.2.1.2 allows 4.
+const MAX_TRANSACTION_ID: usize = 8;
+
+/// A transaction id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransactionId {
+    octets: [u8; MAX_TRANSACTION_ID],
+    len: u8,
+}
+
+impl TransactionId {
+    fn new(element: &Element<'_>, work: &mut Work) -> Self {
+        if !(1..=4).contains(&element.content.len()) || element.constructed {
+            work.findings.note(Finding::TransactionIdLength, element.offset);
+        }
+        let mut octets = [0; MAX_TRANSACTION_ID];
+        for (slot, octet) in octets.iter_mut().zip(element.content) {
+            *slot = *octet;
+        }
+        let len = element.content.len().min(MAX_TRANSACTION_ID);
+        Self { octets, len: u8::try_from(len).unwrap_or(0) }
+    }
+
+    /// Its octets.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// What the dialogue portion tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dialogue {
+    /// Application context name.
+    pub application_context: Option<Oid>,
+    /// Destination reference of MAP-OpenInfo (TS 29.002 §17.4): in SS and USSD dialogues the IMSI.
+    pub destination_reference: Option<Address>,
+    /// Originating reference of MAP-OpenInfo: the VLR.
+    pub originating_reference: Option<Address>,
+}
+
+/// A TCAP message.
+#[derive(Clone, Debug)]
+pub struct Tcap<'a> {
+    /// Its type.
+    pub kind: Kind,
+    /// Originating transaction id.
+    pub otid: Option<TransactionId>,
+    /// Destination transaction id.
+    pub dtid: Option<TransactionId>,
+    /// P-abort cause.
+    pub p_abort: Option<i32>,
+    /// Dialogue portion.
+    pub dialogue: Dialogue,
+    /// Components.
+    pub components: Vec<Component<'a>>,
+}
+
+const OTID: Tag = Tag::application(8);
+const DTID: Tag = Tag::application(9);
+const P_ABORT_CAUSE: Tag = Tag::application(10);
+const DIALOGUE_PORTION: Tag = Tag::application(11);
+const COMPONENT_PORTION: Tag = Tag::application(12);
+
+/// Decodes the data of an SCCP message, which starts at `offset` of the user part.
+///
+/// # Errors
+/// See [`TcapError`].
+pub fn decode<'a>(octets: &'a [u8], offset: usize, work: &mut Work) -> Result<Tcap<'a>, TcapError> {
+    let mut outer = Reader::new(octets, offset);
+    let message = outer.next(work)?.ok_or(TcapError::Empty)?;
+    let kind = Kind::from_tag(message.tag).ok_or(match message.tag.class {
+        Class::Private => TcapError::Ansi(message.tag.number),
+        _ => TcapError::UnknownType,
+    })?;
+    if !outer.rest().is_empty() {
+        work.findings.note(Finding::TrailingOctets, outer.offset());
+    }
+    if kind == Kind::Unidirectional {
+        work.findings.note(Finding::Unidirectional, message.offset);
+    }
+    let mut tcap = Tcap {
+        kind,
+        otid: None,
+        dtid: None,
+        p_abort: None,
+        dialogue: Dialogue::default(),
+        components: Vec::new(),
+    };
+    let mut seen_dialogue = false;
+    let mut seen_components = false;
+    let mut reader = message.inside();
+    while let Some(element) = reader.next(work)? {
+        match element.tag {
+            OTID => tcap.otid = Some(TransactionId::new(&element, work)),
+            DTID => tcap.dtid = Some(TransactionId::new(&element, work)),
+            P_ABORT_CAUSE => tcap.p_abort = element.integer(work),
+            DIALOGUE_PORTION => {
+                once(&mut seen_dialogue, &element, work);
+                dialogue(&element, &mut tcap.dialogue, work)?;
+            }
+            COMPONENT_PORTION => {
+                once(&mut seen_components, &element, work);
+                components(&element, &mut tcap.components, work)?;
+            }
+            _ => return Err(TcapError::UnexpectedElement { offset: element.offset }),
+        }
+    }
+    let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
+    let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
+    if needs_otid && tcap.otid.is_none() {
+        return Err(TcapError::TransactionIdMissing("originating"));
+    }
+    if needs_dtid && tcap.dtid.is_none() {
+        return Err(TcapError::TransactionIdMissing("destination"));
+    }
+    Ok(tcap)
+}
+
+fn once(seen: &mut bool, element: &Element<'_>, work: &mut Work) {
+    if *seen {
+        work.findings.note(Finding::DuplicatePortion, element.offset);
+    }
+    *seen = true;
+}
+
+/// The dialogue portion (Q.773 §4.2.3): an EXTERNAL with a dialogue PDU in it.
+fn dialogue(portion: &Element<'_>, found: &mut Dialogue, work: &mut Work) -> Result<(), TcapError> {
+    const SINGLE_ASN1_TYPE: Tag = Tag::context(0);
+    let mut reader = portion.inside();
+    while let Some(external) = reader.next(work)? {
+        if external.tag != EXTERNAL {
+            continue;
+        }
+        let mut inside = external.inside();
+        while let Some(element) = inside.next(work)? {
+            if element.tag == SINGLE_ASN1_TYPE {
+                let mut pdus = element.inside();
+                while let Some(pdu) = pdus.next(work)? {
+                    dialogue_pdu(&pdu, found, work)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// AARQ, AARE or ABRT (Q.773 §4.2.3.1).
+fn dialogue_pdu(pdu: &Element<'_>, found: &mut Dialogue, work: &mut Work) -> Result<(), TcapError> {
+    const APPLICATION_CONTEXT_NAME: Tag = Tag::context(1);
+    const USER_INFORMATION: Tag = Tag::context(30);
+    // In an ABRT, context tag 1 is not an application context.
+    let is_abort = pdu.tag == Tag::application(4);
+    let mut reader = pdu.inside();
+    while let Some(element) = reader.next(work)? {
+        match element.tag {
+            APPLICATION_CONTEXT_NAME if !is_abort => {
+                let mut names = element.inside();
+                while let Some(name) = names.next(work)? {
+                    if name.tag == OID {
+                        let oid = Oid::parse(name.content, name.offset, &mut work.findings);
+                        found.application_context = oid.or(found.application_context);
+                    }
+                }
+            }
+            USER_INFORMATION => user_information(&element, found, work)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// MAP-OpenInfo in the user information (TS 29.002 §17.4): `EXTERNAL { [0] { [0] open { [0] dest, [1] orig } } }`.
+fn user_information(element: &Element<'_>, found: &mut Dialogue, work: &mut Work) -> Result<(), TcapError> {
+    const SINGLE_ASN1_TYPE: Tag = Tag::context(0);
+    const MAP_OPEN: Tag = Tag::context(0);
+    let mut externals = element.inside();
+    while let Some(external) = externals.next(work)? {
+        let mut parts = external.inside();
+        while let Some(part) = parts.next(work)? {
+            if part.tag != SINGLE_ASN1_TYPE || !part.constructed {
+                continue;
+            }
+            let mut pdus = part.inside();
+            while let Some(pdu) = pdus.next(work)? {
+                if pdu.tag != MAP_OPEN || !pdu.constructed {
+                    continue;
+                }
+                let mut references = pdu.inside();
+                while let Some(reference) = references.next(work)? {
+                    let slot = match reference.tag {
+                        Tag { class: Class::Context, number: 0 } => &mut found.destination_reference,
+                        Tag { class: Class::Context, number: 1 } => &mut found.originating_reference,
+                        _ => continue,
+                    };
+                    let octets = reference.octets(work)?;
+                    *slot = digits::address(octets.as_slice(), reference.offset, &mut work.findings);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn components<'a>(
+    portion: &Element<'a>,
+    found: &mut Vec<Component<'a>>,
+    work: &mut Work,
+) -> Result<(), TcapError> {
+    let mut reader = portion.inside();
+    while let Some(element) = reader.next(work)? {
+        if found.len() == MAX_COMPONENTS {
+            return Err(TcapError::TooManyComponents);
+        }
+        found.push(component(&element, work)?);
+    }
+    Ok(())
+}
+
+fn component<'a>(element: &Element<'a>, work: &mut Work) -> Result<Component<'a>, TcapError> {
+    let bad = |what| TcapError::BadComponent { offset: element.offset, what };
+    let kind = match (element.tag.class, element.tag.number) {
+        (Class::Context, 1) => ComponentKind::Invoke,
+        (Class::Context, 2) => ComponentKind::ReturnResultLast,
+        (Class::Context, 3) => ComponentKind::ReturnError,
+        (Class::Context, 4) => ComponentKind::Reject,
+        (Class::Context, 7) => ComponentKind::ReturnResultNotLast,
+        _ => return Err(bad("unknown type")),
+    };
+    let mut component = Component {
+        kind,
+        invoke_id: None,
+        linked_id: None,
+        operation: None,
+        error: None,
+        parameter: None,
+        offset: element.offset,
+    };
+    let mut reader = element.inside();
+    let first = reader.next(work)?.ok_or(bad("empty"))?;
+    match (first.tag, kind) {
+        (INTEGER, _) => component.invoke_id = Some(first.integer(work).ok_or(bad("invoke id out of range"))?),
+        // Q.773 §4.2.2: a reject that cannot tell the invoke id has NULL there.
+        (Tag { class: Class::Universal, number: 5 }, ComponentKind::Reject) => {}
+        _ => return Err(bad("no invoke id")),
+    }
+    match kind {
+        ComponentKind::Invoke => {
+            let mut next = reader.next(work)?.ok_or(bad("no operation code"))?;
+            if next.tag == Tag::context(0) {
+                component.linked_id = next.integer(work);
+                next = reader.next(work)?.ok_or(bad("no operation code"))?;
+            }
+            component.operation = Some(code(&next, work).ok_or(bad("no operation code"))?);
+            component.parameter = reader.next(work)?;
+        }
+        ComponentKind::ReturnResultLast | ComponentKind::ReturnResultNotLast => {
+            if let Some(sequence) = reader.next(work)? {
+                if sequence.tag != SEQUENCE {
+                    return Err(bad("result is not a sequence"));
+                }
+                let mut inside = sequence.inside();
+                if let Some(operation) = inside.next(work)? {
+                    component.operation = Some(code(&operation, work).ok_or(bad("no operation code"))?);
+                }
+                component.parameter = inside.next(work)?;
+            }
+        }
+        ComponentKind::ReturnError => {
+            let next = reader.next(work)?.ok_or(bad("no error code"))?;
+            component.error = Some(code(&next, work).ok_or(bad("no error code"))?);
+            component.parameter = reader.next(work)?;
+        }
+        ComponentKind::Reject => component.parameter = reader.next(work)?,
+    }
+    Ok(component)
+}
+
+/// A local or global code.
+fn code(element: &Element<'_>, work: &mut Work) -> Option<Code> {
+    match element.tag {
+        INTEGER => element.integer(work).map(Code::Local),
+        OID => {
+            work.findings.note(Finding::GlobalOpcode, element.offset);
+            Oid::parse(element.content, element.offset, &mut work.findings).map(Code::Global)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use super::*;
+use crate::inspect::testing::{octets, sealed};
+
+/// Begin with AARQ (application context 28.3) and a provideSubscriberInfo.
+const PSI: &str = "62424804010203046b1e281c060700118605010101a011600f80020780a109060704000001001c036c1aa1180201010201463010800800011032547698f1a20480008100";
+
+fn opcode(component: &Component<'_>) -> Option<i32> {
+    match component.operation {
+        Some(Code::Local(code)) => Some(code),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_begin_gives_context_and_component() {
+    let data = octets(PSI);
+    let mut work = Work::default();
+    let message = decode(&data, 0, &mut work).unwrap();
+    assert_eq!(message.kind, Kind::Begin);
+    assert_eq!(message.otid.unwrap().as_slice(), [1, 2, 3, 4]);
+    assert_eq!(message.dialogue.application_context.unwrap().to_string(), "0.4.0.0.1.0.28.3");
+    assert_eq!(message.components.len(), 1);
+    assert_eq!(opcode(&message.components[0]), Some(70));
+    assert_eq!(message.components[0].invoke_id, Some(1));
+    assert!(work.findings.is_empty());
+}
+
+#[test]
+fn map_open_gives_both_references() {
+    let data = sealed(
+        "62{48{00000001} 6b{28{06{00118605010101} a0{60{80{0780} a1{06{04000001001302}} \
+         be{28{06{04000001010101} a0{a0{80{96 0010} 81{91 11}}}}}}}}}}",
+    );
+    let mut work = Work::default();
+    let message = decode(&data, 0, &mut work).unwrap();
+    assert_eq!(message.dialogue.application_context.unwrap().to_string(), "0.4.0.0.1.0.19.2");
+    let reference = message.dialogue.destination_reference.unwrap();
+    assert_eq!((reference.plan, reference.digits.as_str()), (6, "0001"));
+    assert_eq!(message.dialogue.originating_reference.unwrap().digits.as_str(), "11");
+}
+
+#[test]
+fn every_component_type_is_read() {
+    let data = sealed(
+        "65{48{01} 49{aabb} 6c{ \
+         a1{02{01} 80{02} 02{07}} \
+         a2{02{01}} a2{02{01} 30{02{3b} 04{00}}} \
+         a3{02{01} 02{01}} \
+         a4{05{} 80{02}} \
+         a7{02{01} 30{02{16}}}}}",
+    );
+    let message = decode(&data, 0, &mut Work::default()).unwrap();
+    let kinds: Vec<_> = message.components.iter().map(|component| component.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["invoke", "returnResultLast", "returnResultLast", "returnError", "reject", "returnResultNotLast"]
+    );
+    assert_eq!(message.components[0].linked_id, Some(2));
+    let opcodes: Vec<_> = message.components.iter().map(opcode).collect();
+    assert_eq!(opcodes, [Some(7), None, Some(59), None, None, Some(22)]);
+    assert_eq!(message.components[3].error, Some(Code::Local(1)));
+    assert_eq!(message.components[4].invoke_id, None);
+    assert_eq!(message.dtid.unwrap().as_slice(), [0xaa, 0xbb]);
+}
+
+#[test]
+fn a_second_component_portion_is_read_and_noted() {
+    let data = sealed("62{48{01} 6c{a1{02{01} 02{47}}} 6c{a1{02{02} 02{46}}}}");
+    let mut work = Work::default();
+    let message = decode(&data, 0, &mut work).unwrap();
+    let opcodes: Vec<_> = message.components.iter().filter_map(opcode).collect();
+    assert_eq!(opcodes, [71, 70]);
+    assert!(work.findings.contains(Finding::DuplicatePortion));
+}
+
+#[test]
+fn what_is_not_itu_tcap_has_its_error() {
+    let error = |hex: &str| decode(&octets(hex), 0, &mut Work::default()).unwrap_err();
+    assert_eq!(error(""), TcapError::Empty);
+    assert_eq!(error("e200"), TcapError::Ansi(2));
+    assert_eq!(error("3000"), TcapError::UnknownType);
+    assert_eq!(error("6200"), TcapError::TransactionIdMissing("originating"));
+    assert_eq!(error("6400"), TcapError::TransactionIdMissing("destination"));
+    assert_eq!(error("62054801010500"), TcapError::UnexpectedElement { offset: 5 });
+    assert!(matches!(error("6207480101 6c02a500"), TcapError::BadComponent { .. }));
+}
+
+#[test]
+fn odd_transaction_ids_are_kept_and_noted() {
+    let mut work = Work::default();
+    let data = octets("620748050102030405");
+    let message = decode(&data, 0, &mut work).unwrap();
+    assert_eq!(message.otid.unwrap().as_slice(), [1, 2, 3, 4, 5]);
+    assert!(work.findings.contains(Finding::TransactionIdLength));
+}
+
+#[test]
+fn no_cut_message_panics() {
+    let data = octets(PSI);
+    for cut in 0..data.len() {
+        assert!(decode(&data[..cut], 0, &mut Work::default()).is_err(), "{cut}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Writing JSON objects straight into a buffer, for the outputs that are written once per message.
+
+/// An object being written; the caller closes it with [`Object::end`].
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object.
+    pub fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    /// Closes it.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+
+    /// Writes a key; the caller writes the value into the buffer it gets.
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.first {
+            self.out.push(b',');
+        }
+        self.first = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// A number.
+    pub fn number(&mut self, key: &str, value: impl Into<i64>) {
+        number(self.key(key), value.into());
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &str, value: &str) {
+        text(self.key(key), value);
+    }
+
+    /// A truth value.
+    pub fn flag(&mut self, key: &str, value: bool) {
+        self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// Octets as lower-case hexadecimal text.
+    pub fn hex(&mut self, key: &str, octets: &[u8]) {
+        let out = self.key(key);
+        out.push(b'"');
+        for octet in octets {
+            out.push(hex_digit(octet >> 4));
+            out.push(hex_digit(octet & 0x0f));
+        }
+        out.push(b'"');
+    }
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) }
+}
+
+/// Writes a decimal number.
+pub fn number(out: &mut Vec<u8>, value: i64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Writes a text with its quotes; characters that JSON wants escaped are.
+pub fn text(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    for byte in value.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..=0x1f => {
+                out.extend_from_slice(b"\\u00");
+                out.push(hex_digit(byte >> 4));
+                out.push(hex_digit(byte & 0x0f));
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        object.number("least", i64::MIN);
+        object.number("zero", 0);
+        object.text("text", "a\"b\\c\nd é");
+        object.hex("hex", &[0x00, 0xaf]);
+        object.flag("flag", true);
+        object.end();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["least"], i64::MIN);
+        assert_eq!(value["zero"], 0);
+        assert_eq!(value["text"], "a\"b\\c\nd é");
+        assert_eq!(value["hex"], "00af");
+        assert_eq!(value["flag"], true);
+    }
+}
