@@ -1,0 +1,92 @@
+//! Which toolchain and linker are there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A toolchain that can build `core` from source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toolchain {
+    /// A name for people.
+    pub name: String,
+    /// Its compiler.
+    pub rustc: PathBuf,
+    /// Its cargo.
+    pub cargo: PathBuf,
+    /// Major version of its LLVM; the linker's must be the same.
+    pub llvm: u32,
+}
+
+/// The linker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linker {
+    /// The directory that holds it.
+    pub directory: PathBuf,
+    /// What it says of itself.
+    pub version: String,
+}
+
+/// The first toolchain that can build `core`: a nightly of rustup with its source, else the distribution's.
+#[must_use]
+pub fn toolchain() -> Option<Toolchain> {
+    rustup_nightlies().into_iter().chain([PathBuf::from("/usr")]).find_map(|root| in_sysroot(&root))
+}
+
+/// Directories of the nightlies that rustup has installed.
+fn rustup_nightlies() -> Vec<PathBuf> {
+    let home = std::env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".rustup")));
+    let Some(entries) = home.and_then(|home| std::fs::read_dir(home.join("toolchains")).ok()) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("nightly"))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    // The newest dated one, or the undated one, which sorts last.
+    found.reverse();
+    found
+}
+
+/// The toolchain under this directory, if it is whole.
+fn in_sysroot(root: &Path) -> Option<Toolchain> {
+    let rustc = root.join("bin/rustc");
+    let cargo = root.join("bin/cargo");
+    if !rustc.exists() || !cargo.exists() {
+        return None;
+    }
+    let sysroot = PathBuf::from(output(Command::new(&rustc).args(["--print", "sysroot"]))?.trim());
+    if !sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs").exists() {
+        return None;
+    }
+    let version = output(Command::new(&rustc).arg("-vV"))?;
+    let line = |key: &str| version.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let llvm = line("LLVM version:")?.split('.').next()?.parse().ok()?;
+    Some(Toolchain { name: format!("rustc {}", line("release:")?), rustc, cargo, llvm })
+}
+
+/// The linker in `tools`, or on the search path.
+#[must_use]
+pub fn linker(tools: &Path) -> Option<Linker> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    [tools.join("bin")].into_iter().chain(std::env::split_paths(&path)).find_map(|directory| {
+        let linker = directory.join("bpf-linker");
+        if !linker.exists() {
+            return None;
+        }
+        let version = output(Command::new(&linker).arg("--version"))?.trim().to_owned();
+        Some(Linker { directory, version })
+    })
+}
+
+/// Standard output of a command that succeeds.
+fn output(command: &mut Command) -> Option<String> {
+    // A proxy of rustup must not be asked for another toolchain than its own.
+    let output = command.env_remove("RUSTUP_TOOLCHAIN").stderr(Stdio::null()).output().ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()
+}
