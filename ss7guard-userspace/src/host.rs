@@ -11,7 +11,8 @@ use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::ethernet::{self, EtherType};
-use ss7guard_common::wire::{Address, Maybe, Remote};
+use ss7guard_common::wire::m3ua::Data;
+use ss7guard_common::wire::{Address, Maybe, Remote, sctp};
 
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,18 @@ pub fn endpoints(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
         }
         _ => None,
     }
+}
+
+/// The M3UA DATA message of a chunk that holds a whole one, with its user part.
+#[must_use]
+pub fn complete_message<'a>(seen: &Observed, frame: &'a [u8]) -> Option<(Data, &'a [u8])> {
+    let whole = sctp::data_flag::BEGIN | sctp::data_flag::END;
+    if seen.chunk.flags & whole != whole {
+        return None;
+    }
+    let data = seen.data?;
+    let user_part = frame.get(data.user_part..data.user_part + data.user_part_len)?;
+    Some((data, user_part))
 }
 
 struct HostEnv<'a, F> {

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use ss7guard_common::classify::Observed;
 use ss7guard_common::verdict::{Class, Reason};
+use ss7guard_common::wire::Remote;
 use ss7guard_common::wire::m3ua::{self, Data, Label, SI_SCCP};
-use ss7guard_common::wire::{Remote, sctp};
 
 use crate::capture::Capture;
 use crate::cli::output::{Format, Output, table};
-use crate::host::{Host, endpoints};
+use crate::host::{Host, complete_message, endpoints};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::record::{self, Place};
 
@@ -88,18 +87,6 @@ fn decode_frame(
         }
     });
     result
-}
-
-/// The M3UA DATA message of a chunk that holds a whole one, with its user part.
-#[must_use]
-pub fn complete_message<'a>(seen: &Observed, frame: &'a [u8]) -> Option<(Data, &'a [u8])> {
-    let whole = sctp::data_flag::BEGIN | sctp::data_flag::END;
-    if seen.chunk.flags & whole != whole {
-        return None;
-    }
-    let data = seen.data?;
-    let user_part = frame.get(data.user_part..data.user_part + data.user_part_len)?;
-    Some((data, user_part))
 }
 
 /// Says on standard error what the classifier could not judge: nothing is left out in silence.

@@ -26,4 +26,4 @@ pub mod sccp;
 pub mod tcap;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

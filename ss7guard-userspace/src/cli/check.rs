@@ -1,0 +1,68 @@
+//! `ss7guard check`: validates a configuration and says what it means.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use ss7guard_common::verdict::{Class, Reason};
+
+use crate::cli::output::{Format, Output, table};
+use crate::config::{Config, DEFAULT_PATH};
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Configuration file
+    #[arg(short, long, default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// The configuration is refused.
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let record = config.kernel_record();
+    let exceptions: Vec<(&str, &str)> = Reason::ALL
+        .iter()
+        .filter(|reason| {
+            reason.class() == Class::Exception || config.exceptions.iter().any(|(set, _)| set == *reason)
+        })
+        .map(|reason| (reason.as_str(), record.policy((*reason).into()).as_str()))
+        .collect();
+    if args.output.format() == Format::Json {
+        let exceptions: serde_json::Map<_, _> =
+            exceptions.iter().map(|(reason, action)| ((*reason).to_owned(), json!(action))).collect();
+        println!(
+            "{}",
+            json!({
+                "ok": true,
+                "mode": config.mode.as_str(),
+                "interfaces": config.interfaces,
+                "peers": config.peers.len(),
+                "blocks": config.blocks.len(),
+                "agreements": config.agreements.len(),
+                "exceptions": exceptions,
+            })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{}: ok", args.config.display());
+    println!(
+        "mode {}, interfaces {:?}, {} peers, {} block entries, {} agreements",
+        config.mode.as_str(),
+        config.interfaces,
+        config.peers.len(),
+        config.blocks.len(),
+        config.agreements.len()
+    );
+    let rows: Vec<Vec<String>> =
+        exceptions.iter().map(|(reason, action)| vec![(*reason).to_owned(), (*action).to_owned()]).collect();
+    println!("{}", table(&["exception", "action"], &rows));
+    Ok(ExitCode::SUCCESS)
+}

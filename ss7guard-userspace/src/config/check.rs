@@ -1,0 +1,302 @@
+//! From what is written to what is meant: every value in its range, or one fault with its place.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ss7guard_common::abi::{Mode, PORTS, Side};
+use ss7guard_common::point_code::{self, Format};
+use ss7guard_common::verdict::{Action, Class, Reason};
+use toml::Spanned;
+
+use crate::config::raw::{self, BlockName, Deployment, GlobalMode, SideName, Size, TextOrNumber};
+use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, units};
+use crate::inspect::gsm_map::operations;
+
+/// What is wrong, and where.
+pub(super) struct Fault {
+    pub(super) span: Option<Range<usize>>,
+    pub(super) message: String,
+}
+
+type Checked<T> = Result<T, Fault>;
+
+fn fault<T>(at: &Spanned<T>, message: impl Into<String>) -> Fault {
+    Fault { span: Some(at.span()), message: message.into() }
+}
+
+pub(super) fn check(file: raw::File) -> Checked<Config> {
+    if *file.schema.get_ref() != 1 {
+        return Err(fault(
+            &file.schema,
+            format!("schema {} is not known; write schema = 1", file.schema.get_ref()),
+        ));
+    }
+    let network = &file.network;
+    let format = point_code_format(network.point_code_format.as_ref())?;
+    let bits = match &network.point_code_bits {
+        Some(bits) => point_code_bits(bits)?,
+        None => 14,
+    };
+    let mode = match &network.mode {
+        Some(mode) if *mode.get_ref() == GlobalMode::Enforce => {
+            if network.deployment == Deployment::Tap {
+                return Err(fault(mode, "a tap cannot enforce: it sees copies; write mode = \"monitor\""));
+            }
+            Mode::Enforce
+        }
+        _ => Mode::Monitor,
+    };
+    let category1 = &file.rules.category1;
+    Ok(Config {
+        interfaces: interfaces(&network.interfaces)?,
+        deployment: network.deployment,
+        mode,
+        attach: network.attach,
+        egress: network.egress,
+        signalling_ports: ports(network.signalling_ports.as_ref())?,
+        point_code_bits: bits,
+        point_code_format: format,
+        run_dir: file.paths.run_dir.unwrap_or_else(|| PathBuf::from("/run/ss7guard")),
+        bpffs: file.paths.bpffs.unwrap_or_else(|| PathBuf::from("/run/ss7guard/bpf")),
+        events: match file.paths.events {
+            Some(path) if path.as_os_str() == "-" => None,
+            Some(path) => Some(path),
+            None => Some(PathBuf::from("/var/log/ss7guard/events.jsonl")),
+        },
+        ring_bytes: ring_bytes(file.limits.ring_bytes.as_ref())?,
+        block_entries: block_entries(file.limits.block_entries.as_ref())?,
+        exceptions: exceptions(&file.exceptions)?,
+        peers: peers(&file.peer, bits)?,
+        blocks: file.block.iter().map(|entry| block(entry, format)).collect::<Checked<_>>()?,
+        category1: Category1 {
+            mode: category1.mode,
+            block: match category1.block {
+                BlockName::None => RuleBlock::None,
+                BlockName::Opc => RuleBlock::Opc,
+            },
+            ttl: duration(category1.ttl.as_ref())?.unwrap_or(Duration::from_secs(3_600)),
+        },
+        agreements: file.agreement.iter().map(agreement).collect::<Checked<_>>()?,
+    })
+}
+
+fn point_code_format(name: Option<&Spanned<String>>) -> Checked<Format> {
+    let Some(name) = name else { return Ok(Format::default()) };
+    Format::from_name(name.get_ref()).ok_or_else(|| {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format.as_str()).collect();
+        fault(
+            name,
+            format!("{:?} is no point code format: write one of {}", name.get_ref(), names.join(", ")),
+        )
+    })
+}
+
+fn point_code_bits(bits: &Spanned<u8>) -> Checked<u8> {
+    match *bits.get_ref() {
+        known @ (14 | 16 | 24) => Ok(known),
+        other => Err(fault(bits, format!("point codes of {other} bits are not known: write 14, 16 or 24"))),
+    }
+}
+
+fn interfaces(names: &[Spanned<String>]) -> Checked<Vec<String>> {
+    let mut seen = HashSet::new();
+    for name in names {
+        let text = name.get_ref();
+        // IFNAMSIZ is 16 with the terminating zero.
+        if text.is_empty() || text.len() > 15 || text.contains(['/', ' ']) {
+            return Err(fault(name, format!("{text:?} is no interface name (1 to 15 characters)")));
+        }
+        if !seen.insert(text) {
+            return Err(fault(name, format!("interface {text:?} is named twice")));
+        }
+    }
+    Ok(names.iter().map(|name| name.get_ref().clone()).collect())
+}
+
+fn ports(ports: Option<&Spanned<Vec<u16>>>) -> Checked<Vec<u16>> {
+    let Some(ports) = ports else { return Ok(vec![2905]) };
+    let list = ports.get_ref();
+    if list.is_empty() || list.len() > PORTS || list.contains(&0) {
+        return Err(fault(ports, format!("write 1 to {PORTS} ports from 1 to 65535, such as [2905]")));
+    }
+    Ok(list.clone())
+}
+
+fn ring_bytes(size: Option<&Spanned<Size>>) -> Checked<u32> {
+    const LEAST: u64 = 64 << 10;
+    const MOST: u64 = 1 << 30;
+    let Some(size) = size else { return Ok(16 << 20) };
+    let octets = match size.get_ref() {
+        Size::Octets(octets) => *octets,
+        Size::Text(text) => units::parse_size(text).map_err(|message| fault(size, message))?,
+    };
+    match u32::try_from(octets) {
+        Ok(fits) if fits.is_power_of_two() && (LEAST..=MOST).contains(&octets) => Ok(fits),
+        _ => Err(fault(
+            size,
+            format!(
+                "{octets} octets do not fit: the ring wants a power of two from 64KiB to 1GiB, such as \"16MiB\""
+            ),
+        )),
+    }
+}
+
+fn block_entries(entries: Option<&Spanned<u32>>) -> Checked<u32> {
+    const MOST: u32 = 4_194_304;
+    let Some(entries) = entries else { return Ok(131_072) };
+    match *entries.get_ref() {
+        fits @ 16..=MOST => Ok(fits),
+        other => Err(fault(entries, format!("{other} is out of range: write 16 to {MOST}"))),
+    }
+}
+
+/// Reasons whose action a person may set.
+fn is_settable(reason: Reason) -> bool {
+    reason.class() == Class::Exception || matches!(reason, Reason::OtherPayload | Reason::OtherUserPart)
+}
+
+fn exceptions(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checked<Vec<(Reason, Action)>> {
+    table
+        .iter()
+        .map(|(key, value)| {
+            let name = key.get_ref();
+            let reason = Reason::from_name(name).filter(|reason| is_settable(*reason)).ok_or_else(|| {
+                let names: Vec<_> = Reason::ALL
+                    .iter()
+                    .filter(|reason| is_settable(**reason))
+                    .map(|reason| reason.as_str())
+                    .collect();
+                fault(key, format!("{name:?} is no exception; these are: {}", names.join(", ")))
+            })?;
+            let action = match value.get_ref().as_str() {
+                Some("pass") => Action::Pass,
+                Some("punt") => Action::Punt,
+                Some("drop") => Action::Drop,
+                _ => {
+                    let wrong = value.get_ref();
+                    return Err(fault(
+                        value,
+                        format!("{wrong} is no action: write \"pass\", \"punt\" or \"drop\""),
+                    ));
+                }
+            };
+            Ok((reason, action))
+        })
+        .collect()
+}
+
+fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8) -> Checked<Vec<Peer>> {
+    let mut seen = HashSet::new();
+    peers
+        .iter()
+        .map(|peer| {
+            let peer = peer.get_ref();
+            let text = peer.address.get_ref();
+            let address: IpAddr = text.parse().map_err(|_| {
+                fault(
+                    &peer.address,
+                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
+                )
+            })?;
+            if !seen.insert(address) {
+                return Err(fault(&peer.address, format!("peer {address} is there twice")));
+            }
+            Ok(Peer {
+                name: peer.name.clone(),
+                address,
+                side: match peer.side {
+                    SideName::Interconnect => Side::Interconnect,
+                    SideName::Home => Side::Home,
+                },
+                point_code_bits: match &peer.point_code_bits {
+                    Some(bits) => point_code_bits(bits)?,
+                    None => default_bits,
+                },
+            })
+        })
+        .collect()
+}
+
+fn text_of(value: &TextOrNumber) -> String {
+    match value {
+        TextOrNumber::Number(number) => number.to_string(),
+        TextOrNumber::Text(text) => text.clone(),
+    }
+}
+
+fn block(entry: &Spanned<raw::Block>, format: Format) -> Checked<Block> {
+    let entry = entry.get_ref();
+    let text = text_of(entry.pc.get_ref());
+    let point_code = point_code::parse(&text, format)
+        .map_err(|error| fault(&entry.pc, format!("{text:?} is no point code: {error}")))?;
+    let ni = match &entry.ni {
+        None => None,
+        Some(ni) => network_indicator(&text_of(ni.get_ref())).map_err(|message| fault(ni, message))?,
+    };
+    Ok(Block {
+        point_code,
+        ni,
+        network_appearance: entry.network_appearance,
+        ttl: duration(entry.ttl.as_ref())?,
+        reason: entry.reason.clone(),
+    })
+}
+
+/// Reads a network indicator: 0 to 3, or "any" for `None`.
+pub(crate) fn network_indicator(text: &str) -> Result<Option<u8>, String> {
+    match text {
+        "any" => Ok(None),
+        _ => match text.parse() {
+            Ok(ni @ 0..=3) => Ok(Some(ni)),
+            _ => Err(format!("{text:?} is no network indicator: write 0 to 3 or \"any\"")),
+        },
+    }
+}
+
+fn duration(text: Option<&Spanned<String>>) -> Checked<Option<Duration>> {
+    text.map(|text| units::parse_duration(text.get_ref()).map_err(|message| fault(text, message))).transpose()
+}
+
+fn agreement(agreement: &Spanned<raw::Agreement>) -> Checked<Agreement> {
+    let inside = agreement.get_ref();
+    if inside.operations.is_empty() || inside.gt_prefixes.is_empty() {
+        return Err(fault(agreement, "an agreement names at least one operation and one GT prefix"));
+    }
+    let operations = inside
+        .operations
+        .iter()
+        .map(|operation| {
+            let code = match operation.get_ref() {
+                TextOrNumber::Number(number) => {
+                    i32::try_from(*number).ok().filter(|code| (0..=255).contains(code))
+                }
+                TextOrNumber::Text(text) => operations::code(text),
+            };
+            let text = text_of(operation.get_ref());
+            code.ok_or_else(|| {
+                fault(
+                    operation,
+                    format!("{text:?} is no operation: write a name of TS 29.002 or a code 0 to 255"),
+                )
+            })
+        })
+        .collect::<Checked<_>>()?;
+    let gt_prefixes = inside
+        .gt_prefixes
+        .iter()
+        .map(|prefix| {
+            let text = prefix.get_ref();
+            let digits =
+                !text.is_empty() && text.len() <= 21 && text.bytes().all(|byte| byte.is_ascii_digit());
+            if digits {
+                Ok(text.clone())
+            } else {
+                Err(fault(prefix, format!("{text:?} is no GT prefix: write 1 to 21 digits")))
+            }
+        })
+        .collect::<Checked<_>>()?;
+    Ok(Agreement { operations, gt_prefixes, reason: inside.reason.clone() })
+}

@@ -1,0 +1,229 @@
+//! The configuration file: TOML, strict, with errors that name file, line, column and what would be right.
+//!
+//! [`Config::load`] reads and checks the whole file; what comes out needs no further checking. The text form is in
+//! [`raw`], the checks in [`check`].
+
+mod check;
+mod raw;
+mod units;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ss7guard_common::abi::{self, Mode, Side};
+use ss7guard_common::point_code::Format;
+use ss7guard_common::wire::Address;
+
+pub use raw::{AttachMode, Deployment, EgressMode, RuleMode};
+pub use units::{parse_duration, show_duration};
+
+/// Where the configuration is looked for.
+pub const DEFAULT_PATH: &str = "/etc/ss7guard/ss7guard.toml";
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line and column, from 1, where they are known.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some((line, column)) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Its address.
+    pub address: IpAddr,
+    /// On which side it is.
+    pub side: Side,
+    /// Width of its point codes in bits.
+    pub point_code_bits: u8,
+}
+
+/// A block entry of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Originating point code.
+    pub point_code: u32,
+    /// Network indicator; `None` for any.
+    pub ni: Option<u8>,
+    /// Network Appearance that the message must carry.
+    pub network_appearance: Option<u32>,
+    /// How long the entry lasts from loading; `None` for ever.
+    pub ttl: Option<Duration>,
+    /// Why.
+    pub reason: String,
+}
+
+/// An agreement: who may send operations that are otherwise never allowed from the interconnect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// Operation codes.
+    pub operations: Vec<i32>,
+    /// Calling global titles start with one of these.
+    pub gt_prefixes: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a rule asks the kernel for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleBlock {
+    /// Nothing.
+    None,
+    /// An entry for the originating point code.
+    Opc,
+}
+
+/// The rule for category 1 operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Category1 {
+    /// Whether it looks, alerts, or enforces.
+    pub mode: RuleMode,
+    /// What it asks the kernel for when it enforces.
+    pub block: RuleBlock,
+    /// How long its entries last.
+    pub ttl: Duration,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Interfaces to attach to.
+    pub interfaces: Vec<String>,
+    /// How traffic flows.
+    pub deployment: Deployment,
+    /// Whether verdicts are carried out.
+    pub mode: Mode,
+    /// How to attach.
+    pub attach: AttachMode,
+    /// How to see what leaves.
+    pub egress: EgressMode,
+    /// Ports on which user data is expected to be M3UA.
+    pub signalling_ports: Vec<u16>,
+    /// Width of point codes of unknown peers.
+    pub point_code_bits: u8,
+    /// How point codes are written and shown.
+    pub point_code_format: Format,
+    /// Control socket and lock.
+    pub run_dir: PathBuf,
+    /// The BPF file system of this service.
+    pub bpffs: PathBuf,
+    /// Where events go; `None` for standard output.
+    pub events: Option<PathBuf>,
+    /// Octets of the event ring; a power of two.
+    pub ring_bytes: u32,
+    /// Block entries that the kernel has room for.
+    pub block_entries: u32,
+    /// Actions for reasons that differ from the fresh ones.
+    pub exceptions: Vec<(ss7guard_common::verdict::Reason, ss7guard_common::verdict::Action)>,
+    /// Peers.
+    pub peers: Vec<Peer>,
+    /// Block entries.
+    pub blocks: Vec<Block>,
+    /// The rule for category 1.
+    pub category1: Category1,
+    /// Agreements.
+    pub agreements: Vec<Agreement>,
+}
+
+impl Default for Config {
+    /// A fresh configuration: monitor mode, no interfaces, no peers.
+    fn default() -> Self {
+        match Self::from_text("schema = 1\n", Path::new("built-in")) {
+            Ok(config) => config,
+            // The text is a constant, and a test reads it.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown key, or a value out of its range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            file: path.to_path_buf(),
+            position: None,
+            message: error.to_string(),
+        })?;
+        Self::from_text(&text, path)
+    }
+
+    /// Reads and checks a text; `path` is used in errors.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let raw: raw::File = toml::from_str(text).map_err(|error| ConfigError {
+            file: path.to_path_buf(),
+            position: error.span().map(|span| position(text, span.start)),
+            message: error.message().to_owned(),
+        })?;
+        check::check(raw).map_err(|fault| ConfigError {
+            file: path.to_path_buf(),
+            position: fault.span.map(|span| position(text, span.start)),
+            message: fault.message,
+        })
+    }
+
+    /// The record for the kernel program, with generation 0 and without a peer table.
+    #[must_use]
+    pub fn kernel_record(&self) -> abi::Config {
+        let mut record = abi::Config::fresh();
+        record.mode = self.mode as u8;
+        record.default_point_code_bits = self.point_code_bits;
+        record.ports = [0; abi::PORTS];
+        for (slot, port) in record.ports.iter_mut().zip(&self.signalling_ports) {
+            *slot = *port;
+        }
+        for (reason, action) in &self.exceptions {
+            record.set_policy(*reason, *action);
+        }
+        record
+    }
+
+    /// Known peers, by address.
+    #[must_use]
+    pub fn peer_map(&self) -> HashMap<Address, crate::host::Peer> {
+        self.peers
+            .iter()
+            .map(|peer| {
+                let known = crate::host::Peer { side: peer.side, point_code_bits: peer.point_code_bits };
+                (Address::from(peer.address), known)
+            })
+            .collect()
+    }
+}
+
+/// Line and column of an offset, from 1.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The configuration as it is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) schema: Spanned<u32>,
+    #[serde(default)]
+    pub(super) network: Network,
+    #[serde(default)]
+    pub(super) paths: Paths,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) exceptions: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    #[serde(default)]
+    pub(super) peer: Vec<Spanned<Peer>>,
+    #[serde(default)]
+    pub(super) block: Vec<Spanned<Block>>,
+    #[serde(default)]
+    pub(super) rules: Rules,
+    #[serde(default)]
+    pub(super) agreement: Vec<Spanned<Agreement>>,
+}
+
+/// How traffic flows past the firewall.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Deployment {
+    /// On the host of the SCTP endpoint.
+    #[default]
+    Host,
+    /// On a mirror port: no verdict is carried out.
+    Tap,
+}
+
+/// How to attach the XDP program.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachMode {
+    /// In the driver; where it cannot, generically, with a warning.
+    #[default]
+    Auto,
+    /// In the driver only.
+    Native,
+    /// Generically.
+    Generic,
+}
+
+/// How to see what leaves.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum EgressMode {
+    /// By TCX; by clsact where the kernel lacks it.
+    #[default]
+    Auto,
+    /// By TCX only.
+    Tcx,
+    /// By clsact.
+    Clsact,
+    /// Not at all.
+    Off,
+}
+
+/// How far a rule goes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleMode {
+    /// It does not look.
+    Off,
+    /// It alerts.
+    #[default]
+    Monitor,
+    /// It alerts, and blocks if it is told how.
+    Enforce,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GlobalMode {
+    #[default]
+    Monitor,
+    Enforce,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Network {
+    pub(super) interfaces: Vec<Spanned<String>>,
+    pub(super) deployment: Deployment,
+    pub(super) mode: Option<Spanned<GlobalMode>>,
+    pub(super) attach: AttachMode,
+    pub(super) egress: EgressMode,
+    pub(super) signalling_ports: Option<Spanned<Vec<u16>>>,
+    pub(super) point_code_bits: Option<Spanned<u8>>,
+    pub(super) point_code_format: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Paths {
+    pub(super) run_dir: Option<PathBuf>,
+    pub(super) bpffs: Option<PathBuf>,
+    pub(super) events: Option<PathBuf>,
+}
+
+/// A number of octets, or a text such as "16MiB".
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Size {
+    Octets(u64),
+    Text(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) ring_bytes: Option<Spanned<Size>>,
+    pub(super) block_entries: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SideName {
+    Interconnect,
+    Home,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Peer {
+    pub(super) name: Option<String>,
+    pub(super) address: Spanned<String>,
+    pub(super) side: SideName,
+    pub(super) point_code_bits: Option<Spanned<u8>>,
+}
+
+/// A point code or indicator as text or number.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TextOrNumber {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Block {
+    pub(super) pc: Spanned<TextOrNumber>,
+    pub(super) ni: Option<Spanned<TextOrNumber>>,
+    pub(super) network_appearance: Option<u32>,
+    pub(super) ttl: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rules {
+    pub(super) category1: Category1,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BlockName {
+    #[default]
+    None,
+    Opc,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Category1 {
+    pub(super) mode: RuleMode,
+    pub(super) block: BlockName,
+    pub(super) ttl: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Agreement {
+    pub(super) operations: Vec<Spanned<TextOrNumber>>,
+    pub(super) gt_prefixes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) reason: String,
+}

@@ -1,0 +1,131 @@
+use super::*;
+use ss7guard_common::verdict::{Action, Reason};
+
+fn read(text: &str) -> Result<Config, String> {
+    Config::from_text(text, Path::new("t.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_least_configuration_is_fresh_and_monitors() {
+    let config = Config::default();
+    assert_eq!(config.mode, Mode::Monitor);
+    assert_eq!(config.signalling_ports, [2905]);
+    assert_eq!(config.kernel_record(), abi::Config::fresh());
+    assert_eq!(config.category1.block, RuleBlock::None);
+}
+
+#[test]
+fn the_shipped_example_says_the_defaults() {
+    let text = include_str!("../../../packaging/ss7guard.toml");
+    let config = read(text).unwrap();
+    let fresh = Config::default();
+    assert_eq!(config.kernel_record(), fresh.kernel_record());
+    assert_eq!(
+        (config.ring_bytes, config.block_entries, config.run_dir, config.bpffs, config.events),
+        (fresh.ring_bytes, fresh.block_entries, fresh.run_dir, fresh.bpffs, fresh.events)
+    );
+    assert_eq!(
+        (config.category1, config.attach, config.egress),
+        (fresh.category1, fresh.attach, fresh.egress)
+    );
+    assert_eq!((config.blocks, config.agreements), (fresh.blocks, fresh.agreements));
+}
+
+#[test]
+fn every_part_arrives() {
+    let config = read(
+        r#"
+schema = 1
+[network]
+interfaces = ["eth1"]
+mode = "enforce"
+signalling_ports = [2905, 2906]
+point_code_format = "8-8-8"
+point_code_bits = 24
+[limits]
+ring_bytes = "1MiB"
+[exceptions]
+ip_fragment = "drop"
+[[peer]]
+name = "carrier"
+address = "192.0.2.10"
+side = "interconnect"
+point_code_bits = 14
+[[peer]]
+address = "2001:db8::1"
+side = "home"
+[[block]]
+pc = "1-2-3"
+ni = 2
+network_appearance = 7
+ttl = "24h"
+reason = "test"
+[rules.category1]
+mode = "enforce"
+block = "opc"
+ttl = "10m"
+[[agreement]]
+operations = ["anyTimeInterrogation", 58]
+gt_prefixes = ["44"]
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.mode, Mode::Enforce);
+    assert_eq!(config.kernel_record().policy(Reason::IpFragment.into()), Action::Drop);
+    assert_eq!(config.kernel_record().ports, [2905, 2906, 0, 0]);
+    assert_eq!((config.peers[0].point_code_bits, config.peers[1].point_code_bits), (14, 24));
+    assert_eq!(config.peers[1].side, Side::Home);
+    assert_eq!((config.blocks[0].point_code, config.blocks[0].ni), (0x01_0203, Some(2)));
+    assert_eq!(config.agreements[0].operations, [71, 58]);
+    assert_eq!(config.category1.ttl, Duration::from_secs(600));
+}
+
+#[test]
+fn each_mistake_has_one_error_with_its_place() {
+    let cases = [
+        ("schema = 2", "t.toml:1:10: schema 2 is not known; write schema = 1"),
+        ("schema = 1\n[network]\ninterface = 1", "t.toml:3:1: unknown field `interface`"),
+        ("schema = 1\n[network]\nmode = \"enforced\"", "t.toml:3:8: unknown variant `enforced`"),
+        ("schema = 1\n[network]\ndeployment = \"bridge\"", "t.toml:3:14: unknown variant `bridge`"),
+        (
+            "schema = 1\n[network]\ndeployment = \"tap\"\nmode = \"enforce\"",
+            "t.toml:4:8: a tap cannot enforce",
+        ),
+        ("schema = 1\n[network]\ninterfaces = [\"a\", \"a\"]", "t.toml:3:20: interface \"a\" is named twice"),
+        ("schema = 1\n[network]\nsignalling_ports = []", "t.toml:3:20: write 1 to 4 ports"),
+        ("schema = 1\n[network]\npoint_code_bits = 15", "t.toml:3:19: point codes of 15 bits"),
+        (
+            "schema = 1\n[network]\npoint_code_format = \"3-8\"",
+            "t.toml:3:21: \"3-8\" is no point code format",
+        ),
+        ("schema = 1\n[limits]\nring_bytes = \"3MiB\"", "t.toml:3:14: 3145728 octets do not fit"),
+        ("schema = 1\n[limits]\nblock_entries = 1", "t.toml:3:17: 1 is out of range"),
+        ("schema = 1\n[exceptions]\nip_fragments = \"drop\"", "t.toml:3:1: \"ip_fragments\" is no exception"),
+        ("schema = 1\n[exceptions]\nsccp = \"pass\"", "t.toml:3:1: \"sccp\" is no exception"),
+        ("schema = 1\n[exceptions]\nip_fragment = \"dorp\"", "t.toml:3:15: \"dorp\" is no action"),
+        (
+            "schema = 1\n[[peer]]\naddress = \"1.2.3\"\nside = \"home\"",
+            "t.toml:3:11: \"1.2.3\" is no IP address",
+        ),
+        ("schema = 1\n[[peer]]\naddress = \"1.2.3.4\"", "t.toml:2:1: missing field `side`"),
+        (
+            "schema = 1\n[[block]]\npc = \"8-1-1\"",
+            "t.toml:3:6: \"8-1-1\" is no point code: field 1 is out of range",
+        ),
+        ("schema = 1\n[[block]]\npc = 1\nni = 4", "t.toml:4:6: \"4\" is no network indicator"),
+        ("schema = 1\n[[block]]\npc = 1\nttl = \"soon\"", "t.toml:4:7: \"soon\" is no duration"),
+        (
+            "schema = 1\n[[agreement]]\noperations = [\"spy\"]\ngt_prefixes = [\"4\"]",
+            "t.toml:3:15: \"spy\" is no operation",
+        ),
+        (
+            "schema = 1\n[[agreement]]\noperations = [71]\ngt_prefixes = [\"+4\"]",
+            "t.toml:4:16: \"+4\" is no GT prefix",
+        ),
+        ("schema = ", "t.toml:1:10: "),
+    ];
+    for (text, expected) in cases {
+        let error = read(text).unwrap_err();
+        assert!(error.starts_with(expected), "{error}\nshould start with\n{expected}");
+    }
+}

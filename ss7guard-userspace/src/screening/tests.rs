@@ -1,0 +1,100 @@
+use super::*;
+use crate::inspect::testing::sealed;
+use std::path::Path;
+
+fn engine(rules: &str) -> Engine {
+    let text = format!("schema = 1\n{rules}");
+    Engine::new(&Config::from_text(&text, Path::new("t")).unwrap())
+}
+
+/// UDT from global title 447700900123 with a Begin that holds these components.
+fn udt(components: &str) -> Vec<u8> {
+    let tcap = sealed(&format!("62{{48{{01}} 6c{{{components}}}}}"));
+    let called = sealed("{12 06 00 12 04 94 71}");
+    let calling = sealed("{12 09 00 12 04 44 77 00 09 10 32}");
+    let mut udt = vec![0x09, 0x00, 3];
+    udt.push(u8::try_from(2 + called.len()).unwrap());
+    udt.push(u8::try_from(1 + called.len() + calling.len()).unwrap());
+    udt.extend(called);
+    udt.extend(calling);
+    udt.push(u8::try_from(tcap.len()).unwrap());
+    udt.extend(tcap);
+    udt
+}
+
+fn screen(engine: &Engine, components: &str, direction: Direction) -> Decision {
+    use ss7guard_common::wire::m3ua::{Data, Label};
+    let udt = udt(components);
+    let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
+    engine.screen(&Message::decode(data, &udt), direction)
+}
+
+const ATI: &str = "a1{02{01} 02{47} 30{a0{81{91 44 77}} a1{80{}} 83{91 44 77}}}";
+const PSI: &str = "a1{02{02} 02{46} 30{80{00 01 01 21 43 65 87 f9}}}";
+
+#[test]
+fn category_1_from_the_interconnect_is_an_alert_with_its_evidence() {
+    let decision = screen(&engine(""), ATI, Direction::In);
+    assert_eq!((decision.verdict, decision.category), (Verdict::Alert, Some(Category::Cat1)));
+    assert_eq!(decision.rule, Some(RULE_CATEGORY1));
+    assert_eq!(decision.evidence[0].operation, "anyTimeInterrogation");
+}
+
+#[test]
+fn our_own_category_1_is_nobodys_business() {
+    assert_eq!(screen(&engine(""), ATI, Direction::Out).verdict, Verdict::Allow);
+}
+
+#[test]
+fn a_second_component_does_not_hide_behind_the_first() {
+    let both = format!("{PSI} {ATI}");
+    let decision = screen(&engine(""), &both, Direction::In);
+    assert_eq!((decision.verdict, decision.evidence[0].component), (Verdict::Alert, 1));
+}
+
+#[test]
+fn an_agreement_allows_its_operation_from_its_sender_only() {
+    let agreed = |operation: &str, prefix: &str| {
+        let rules = format!(
+            "[[agreement]]\noperations = [{operation}]\ngt_prefixes = [\"{prefix}\"]\nreason = \"r\""
+        );
+        screen(&engine(&rules), ATI, Direction::In).verdict
+    };
+    assert_eq!(agreed("71", "447700900"), Verdict::Allow);
+    assert_eq!(agreed("71", "447700901"), Verdict::Alert);
+    assert_eq!(agreed("58", "447700900"), Verdict::Alert);
+}
+
+#[test]
+fn it_blocks_only_where_every_switch_says_so() {
+    let verdict = |network: &str, rule: &str, block: &str| {
+        let rules = format!(
+            "[network]\nmode = \"{network}\"\n[rules.category1]\nmode = \"{rule}\"\nblock = \"{block}\""
+        );
+        screen(&engine(&rules), ATI, Direction::In).verdict
+    };
+    assert_eq!(verdict("enforce", "enforce", "opc"), Verdict::Block);
+    assert_eq!(verdict("monitor", "enforce", "opc"), Verdict::Alert);
+    assert_eq!(verdict("enforce", "monitor", "opc"), Verdict::Alert);
+    assert_eq!(verdict("enforce", "enforce", "none"), Verdict::Alert);
+    assert_eq!(verdict("enforce", "off", "opc"), Verdict::Allow);
+}
+
+#[test]
+fn other_operations_and_cap_are_not_category_1() {
+    assert_eq!(screen(&engine(""), PSI, Direction::In).verdict, Verdict::Allow);
+    // Code 22 in a dialogue with a CAP context is another operation.
+    let cap = sealed(
+        "62{48{01} 6b{28{06{00118605010101} a0{60{80{0780} a1{06{04000001003201}}}}}} 6c{a1{02{01} 02{16} 30{}}}}",
+    );
+    let message = Message::decode_tcap_only(&cap);
+    assert_eq!(message.protocol, Protocol::Cap);
+    assert_eq!(engine("").screen(&message, Direction::In).verdict, Verdict::Allow);
+}
+
+#[test]
+fn what_cannot_be_decoded_is_malformed_with_its_reason() {
+    let message = Message::decode_tcap_only(&[0x62, 0x05]);
+    let decision = engine("").screen(&message, Direction::In);
+    assert_eq!((decision.verdict, decision.reason), (Verdict::Malformed, "tcap_truncated"));
+}
