@@ -1,0 +1,75 @@
+//! The labelled corpus, where it is on this machine, and the comparison with its labels.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+/// Environment variable that says that there is no corpus here, so that its tests do not run.
+pub const NO_CORPUS: &str = "SS7GUARD_NO_CORPUS";
+
+/// The folder of the corpus; `None` if the environment says that there is none.
+///
+/// # Errors
+/// It is not there and the environment does not say so.
+pub fn folder() -> Result<Option<PathBuf>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/dev");
+    if folder.is_dir() {
+        return Ok(Some(folder));
+    }
+    if std::env::var_os(NO_CORPUS).is_some() {
+        eprintln!("NOT RUN: {NO_CORPUS} is set and there is no corpus at {}", folder.display());
+        return Ok(None);
+    }
+    bail!("there is no corpus at {}; set {NO_CORPUS}=1 to leave its tests out", folder.display())
+}
+
+/// The `ss7guard` binary under test: `SS7GUARD_BIN`, or the one beside the tests.
+///
+/// # Errors
+/// There is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("SS7GUARD_BIN") {
+        return Ok(PathBuf::from(path));
+    }
+    let exe = std::env::current_exe()?;
+    let found = exe.ancestors().skip(1).map(|folder| folder.join("ss7guard")).find(|path| path.is_file());
+    found.context("no ss7guard binary beside the tests: run `cargo xtask test`, or set SS7GUARD_BIN")
+}
+
+/// Runs `ss7guard` and gives the JSON lines that it prints.
+///
+/// # Errors
+/// It fails, or prints something else.
+pub fn run_lines(arguments: &[&str]) -> Result<Vec<Value>> {
+    let output = Command::new(binary()?).args(arguments).output().context("run ss7guard")?;
+    ensure!(output.status.success(), "ss7guard {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).context("a JSON line"))
+        .collect()
+}
+
+/// Labels of a file of the corpus.
+///
+/// # Errors
+/// They cannot be read.
+pub fn labels(path: &std::path::Path) -> Result<Vec<Value>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    text.lines().map(|line| serde_json::from_str(line).context("a label")).collect()
+}
+
+/// By frame and chunk.
+#[must_use]
+pub fn by_place(records: &[Value]) -> HashMap<(u64, u64), &Value> {
+    records
+        .iter()
+        .map(|record| {
+            ((record["frame"].as_u64().unwrap_or(0), record["chunk"].as_u64().unwrap_or(0)), record)
+        })
+        .collect()
+}

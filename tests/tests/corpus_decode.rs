@@ -1,0 +1,83 @@
+//! The decoder against the labels of the corpus: every field that a label has, on every message.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use ss7guard_lab::corpus::{by_place, folder, labels, run_lines};
+
+const PLAIN: [&str; 25] = [
+    "opc", "dpc", "si", "ni", "sls", "sccp", "cdpa_gt", "cdpa_ssn", "cgpa_gt", "cgpa_ssn", "tcap", "otid",
+    "dtid", "ac", "imsi", "msisdn", "vlr", "msc", "sgsn", "smsc", "scf", "hlr", "node", "msrn", "rc",
+];
+
+/// Share of the labels that must agree, for each field.
+const LEAST: f64 = 0.999;
+
+/// One aspect of all components, in order.
+fn aspect(record: &Value, key: &str) -> Option<Value> {
+    let components = record["components"].as_array()?;
+    Some(
+        components
+            .iter()
+            .filter(|component| key != "opcode" || component["type"] != "returnError")
+            .map(|component| component[key].clone())
+            .collect(),
+    )
+}
+
+fn compare(name: &str) {
+    let Some(folder) = folder().expect("corpus") else { return };
+    let capture = folder.join(format!("{name}.pcap"));
+    let decoded =
+        run_lines(&["decode", "--reveal", "-o", "json", &capture.display().to_string()]).expect("decode");
+    let labels = labels(&folder.join(format!("{name}.labels.jsonl"))).expect("labels");
+    let decoded = by_place(&decoded);
+    let mut score: BTreeMap<&str, (u64, u64, Option<String>)> = BTreeMap::new();
+    let mut messages = 0;
+    for (place, label) in by_place(&labels) {
+        if label["segment_only"] == true {
+            continue;
+        }
+        messages += 1;
+        let record = decoded.get(&place).copied().unwrap_or(&Value::Null);
+        let mut hold = |field, expected: &Value, found: &Value| {
+            let (agree, all, example) = score.entry(field).or_default();
+            *all += 1;
+            if expected == found {
+                *agree += 1;
+            } else if example.is_none() {
+                *example = Some(format!("{place:?}: label {expected}, decoded {found}"));
+            }
+        };
+        for field in PLAIN {
+            if !label[field].is_null() {
+                hold(field, &label[field], &record[field]);
+            }
+        }
+        for key in ["type", "invoke_id", "opcode", "error"] {
+            if let Some(expected) = aspect(label, key) {
+                hold(key, &expected, &aspect(record, key).unwrap_or(Value::Null));
+            }
+        }
+    }
+    assert!(messages > 1_000, "{messages} messages");
+    for (field, (agree, all, example)) in &score {
+        assert!(*agree as f64 >= LEAST * *all as f64, "{field}: {agree} of {all}, e.g. {example:?}");
+    }
+    println!("{name}: {messages} messages, {} fields compared", score.len());
+}
+
+#[test]
+fn benign_traffic_decodes_as_its_labels_say() {
+    compare("01_benign");
+}
+
+#[test]
+fn attacks_decode_as_their_labels_say() {
+    compare("02_attacks");
+}
+
+#[test]
+fn campaigns_decode_as_their_labels_say() {
+    compare("03_campaigns");
+}
