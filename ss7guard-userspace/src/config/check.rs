@@ -246,7 +246,10 @@ fn block(entry: &Spanned<raw::Block>, format: Format) -> Checked<Block> {
 }
 
 /// Reads a network indicator: 0 to 3, or "any" for `None`.
-pub(crate) fn network_indicator(text: &str) -> Result<Option<u8>, String> {
+///
+/// # Errors
+/// Says what would be right.
+pub fn network_indicator(text: &str) -> Result<Option<u8>, String> {
     match text {
         "any" => Ok(None),
         _ => match text.parse() {

@@ -17,6 +17,7 @@ use ss7guard_common::abi::{self, Mode, Side};
 use ss7guard_common::point_code::Format;
 use ss7guard_common::wire::Address;
 
+pub use check::network_indicator;
 pub use raw::{AttachMode, Deployment, EgressMode, RuleMode};
 pub use units::{parse_duration, show_duration};
 

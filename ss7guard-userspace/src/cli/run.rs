@@ -1,0 +1,113 @@
+//! `ss7guard run`, `attach` and `detach`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::target::Target;
+use crate::config::{Config, DEFAULT_PATH};
+use crate::control::Detach;
+use crate::control::client::{Client, ClientError};
+use crate::daemon;
+use crate::kernel::{self, KernelError, Lock, Maps};
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Configuration file
+    #[arg(short, long, default_value = DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+/// Runs the controller in the foreground.
+///
+/// # Errors
+/// It cannot start.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    if config.interfaces.is_empty() {
+        bail!("{}: network.interfaces is empty: name at least one interface", args.config.display());
+    }
+    daemon::run(&config)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Arguments of `attach`.
+#[derive(Args, Debug)]
+pub struct AttachArgs {
+    /// Interfaces; without any, those of the configuration
+    interfaces: Vec<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Attaches without a controller: the kernel judges, nobody reads what it reports.
+///
+/// # Errors
+/// A permission, the interface or the kernel is not as it must be.
+pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
+    let mut config = args.target.config()?;
+    if !args.interfaces.is_empty() {
+        config.interfaces.clone_from(&args.interfaces);
+    }
+    if config.interfaces.is_empty() {
+        bail!("name an interface, here or as network.interfaces in the configuration");
+    }
+    let core = daemon::start(&config)?;
+    for interface in core.interface_names() {
+        println!("attached to {interface}, mode {}", config.mode.as_str());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Arguments of `detach`.
+#[derive(Args, Debug)]
+pub struct DetachArgs {
+    /// Interfaces
+    #[arg(required_unless_present = "all")]
+    interfaces: Vec<String>,
+    /// Every interface; the block list and the counters go too
+    #[arg(long, conflicts_with = "interfaces")]
+    all: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Ends enforcement.
+///
+/// # Errors
+/// Nothing is attached, or it cannot be removed.
+pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
+    let config = args.target.config()?;
+    let gone: Value = match Client::connect(&config.run_dir) {
+        Ok(mut client) => client.call("detach", &Detach { interfaces: args.interfaces.clone() })?,
+        Err(ClientError::NotRunning(_)) => without_controller(args, &config)?,
+        Err(error) => return Err(error.into()),
+    };
+    for interface in gone["detached"].as_array().into_iter().flatten() {
+        println!("detached from {}", interface.as_str().unwrap_or_default());
+    }
+    if args.all {
+        kernel::unmount_if_empty(&config.bpffs)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn without_controller(args: &DetachArgs, config: &Config) -> Result<Value> {
+    if !config.bpffs.is_dir()
+        || (!Maps::present(&config.bpffs) && kernel::attached(&config.bpffs)?.is_empty())
+    {
+        return Err(KernelError::NotAttached(config.bpffs.clone()).into());
+    }
+    let _lock = Lock::take(&config.bpffs)?;
+    if args.all {
+        return Ok(json!({ "detached": kernel::detach_all(&config.bpffs)? }));
+    }
+    for interface in &args.interfaces {
+        kernel::detach(&config.bpffs, interface)?;
+    }
+    Ok(json!({ "detached": args.interfaces }))
+}

@@ -1,0 +1,101 @@
+//! The client's side of the control socket.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::control::{Fault, Reply, Request, VERSION, socket_path};
+
+/// What went wrong.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("the controller is not running (no answer at {0})")]
+    NotRunning(PathBuf),
+    /// The socket is not ours to use.
+    #[error("no permission for {0}; the controller's user and root have it")]
+    Permission(PathBuf),
+    /// The connection broke.
+    #[error("control socket: {0}")]
+    Io(#[from] io::Error),
+    /// The answer is not of this protocol.
+    #[error("the controller's answer is not understood: {0}")]
+    Protocol(String),
+    /// The controller refuses.
+    #[error("{}", .0.message)]
+    Refused(Fault),
+}
+
+/// A connection.
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the controller of this run directory.
+    ///
+    /// # Errors
+    /// It is not there, or refuses this user.
+    pub fn connect(run_dir: &Path) -> Result<Self, ClientError> {
+        let path = socket_path(run_dir);
+        match UnixStream::connect(&path) {
+            Ok(stream) => Ok(Self { stream: BufReader::new(stream) }),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::PermissionDenied => ClientError::Permission(path),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path),
+                _ => ClientError::Io(error),
+            }),
+        }
+    }
+
+    /// Asks once and gives the result.
+    ///
+    /// # Errors
+    /// The connection breaks, or the controller refuses.
+    pub fn call(&mut self, method: &str, params: &impl Serialize) -> Result<Value, ClientError> {
+        self.send(method, params)?;
+        let reply =
+            self.reply()?.ok_or_else(|| ClientError::Protocol("it closed the connection".to_owned()))?;
+        reply.ok.ok_or_else(|| ClientError::Protocol("neither result nor error".to_owned()))
+    }
+
+    /// Asks for a stream; its events come from [`Client::event`].
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub fn send(&mut self, method: &str, params: &impl Serialize) -> Result<(), ClientError> {
+        let params =
+            serde_json::to_value(params).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        let request = Request { v: VERSION, id: 1, method: method.to_owned(), params };
+        let mut line =
+            serde_json::to_vec(&request).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line)?;
+        Ok(())
+    }
+
+    /// The next event; `None` when the controller ends.
+    ///
+    /// # Errors
+    /// The connection breaks, or the controller refuses.
+    pub fn event(&mut self) -> Result<Option<Value>, ClientError> {
+        Ok(self.reply()?.and_then(|reply| reply.event))
+    }
+
+    fn reply(&mut self) -> Result<Option<Reply>, ClientError> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let reply: Reply =
+            serde_json::from_str(&line).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        match reply.error {
+            Some(fault) => Err(ClientError::Refused(fault)),
+            None => Ok(Some(reply)),
+        }
+    }
+}

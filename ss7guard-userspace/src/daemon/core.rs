@@ -1,0 +1,460 @@
+//! The state of the controller, and what it does with events.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use ss7guard_common::abi::{PuntCounter, event_flag};
+use ss7guard_common::wire::Remote;
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::control::{BlockAdd, BlockDel, Fault, Monitor};
+use crate::daemon::seen::Seen;
+use crate::daemon::view::{entry_json, maps_stats, maps_status};
+use crate::enforce::{BlockRequest, Planner};
+use crate::inspect::message::Outcome;
+use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Lock, Maps, RingEvent};
+use crate::report::{self, Scene};
+use crate::screening::{Judged, Pipeline, RULE_CONFIGURED, RULE_OPERATOR, Verdict};
+
+/// Events that are taken from the ring before clients get a turn.
+const MOST_EVENTS: usize = 20_000;
+
+/// Events that wait for a slow monitor; more are counted and left out.
+pub(super) const MONITOR_QUEUE: usize = 4_096;
+
+/// Reasons of entries that are remembered, for listings.
+const MAX_REASONS: usize = 65_536;
+
+struct Watcher {
+    filter: Monitor,
+    sender: mpsc::Sender<Value>,
+    lost: u64,
+}
+
+/// Counters of the controller itself.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    events: u64,
+    messages: u64,
+    alerts: u64,
+    retransmissions: u64,
+    verdicts: BTreeMap<Verdict, u64>,
+    undecodable: BTreeMap<&'static str, u64>,
+    entries_made: u64,
+    entries_refused: u64,
+    entries_expired: u64,
+    monitor_lost: u64,
+    overruns: u64,
+}
+
+/// The controller.
+pub struct Core {
+    config: Config,
+    _lock: Lock,
+    list: BlockList<Maps>,
+    ring: Events,
+    pipeline: Pipeline,
+    planner: Planner,
+    seen: Seen,
+    log: Option<File>,
+    log_failed: bool,
+    interfaces: HashMap<u32, String>,
+    watchers: Vec<Watcher>,
+    reasons: HashMap<(u32, u8, Option<u32>), String>,
+    tally: Tally,
+    wall_offset_ns: u64,
+    started_ns: u64,
+    /// Whether the pins were there before.
+    pub adopted: bool,
+    /// Whether everything was detached on request.
+    pub detached: bool,
+}
+
+impl Core {
+    pub(super) fn new(config: Config, lock: Lock, maps: Maps, adopted: bool) -> Result<Self> {
+        let list = BlockList::adopt(maps)?;
+        if adopted && list.capacity() + 1 != config.block_entries as usize {
+            log::warn!(
+                "the pinned block list has {} entries, the configuration says {}; the pinned size stays until `detach`",
+                list.capacity() + 1,
+                config.block_entries
+            );
+        }
+        if adopted && list.arrays().ring_bytes() != config.ring_bytes {
+            log::warn!(
+                "the pinned ring has {} octets, the configuration says {}; the pinned size stays until `detach`",
+                list.arrays().ring_bytes(),
+                config.ring_bytes
+            );
+        }
+        let mut core = Self {
+            ring: Events::open(&config.bpffs)?,
+            pipeline: Pipeline::without_blocks(&config),
+            list,
+            planner: Planner::default(),
+            seen: Seen::default(),
+            log: None,
+            log_failed: false,
+            interfaces: HashMap::new(),
+            watchers: Vec::new(),
+            reasons: HashMap::new(),
+            tally: Tally::default(),
+            wall_offset_ns: kernel::wall_offset_ns(),
+            started_ns: kernel::monotonic_ns(),
+            adopted,
+            detached: false,
+            config,
+            _lock: lock,
+        };
+        core.configured_blocks()?;
+        core.interfaces = core
+            .interface_names()
+            .into_iter()
+            .filter_map(|name| Some((kernel::interface_index(&name)?, name)))
+            .collect();
+        Ok(core)
+    }
+
+    /// Makes the list hold the configuration's entries: those of an older configuration go.
+    fn configured_blocks(&mut self) -> Result<()> {
+        let blocks = self.config.blocks.clone();
+        self.list.remove_where(|detail| {
+            detail.rule_id == RULE_CONFIGURED.id
+                && !blocks.iter().any(|block| {
+                    block.point_code == detail.point_code
+                        && block.ni.unwrap_or(ss7guard_common::abi::ANY_NI) == detail.ni
+                        && block.network_appearance.is_some() == (detail.match_na == 1)
+                })
+        })?;
+        for block in blocks {
+            let request = BlockRequest {
+                point_code: block.point_code,
+                ni: block.ni,
+                network_appearance: block.network_appearance,
+                ttl: block.ttl,
+                rule_id: RULE_CONFIGURED.id,
+                reason: block.reason,
+            };
+            self.install(&request).context("block entries of the configuration")?;
+        }
+        Ok(())
+    }
+
+    /// Opens the events file; before, events go nowhere.
+    pub(super) fn open_log(&mut self) -> Result<()> {
+        if let Some(path) = &self.config.events {
+            let what = || format!("events file {}", path.display());
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).with_context(what)?;
+            }
+            self.log = Some(OpenOptions::new().create(true).append(true).open(path).with_context(what)?);
+        }
+        Ok(())
+    }
+
+    /// Interfaces that are attached.
+    #[must_use]
+    pub fn interface_names(&self) -> Vec<String> {
+        self.attached().into_iter().map(|one| one.interface).collect()
+    }
+
+    fn attached(&self) -> Vec<Attached> {
+        kernel::attached(&self.config.bpffs).unwrap_or_default()
+    }
+
+    /// Judges what waits in the ring.
+    pub(super) fn drain(&mut self) {
+        let mut out = Vec::new();
+        let mut requests = Vec::new();
+        let now_ns = kernel::monotonic_ns();
+        let Self {
+            ring, pipeline, planner, seen, tally, config, interfaces, watchers, wall_offset_ns, ..
+        } = self;
+        ring.drain(MOST_EVENTS, |event| {
+            tally.events += 1;
+            let sight = Sight::of(&event, interfaces, *wall_offset_ns);
+            pipeline.frame(tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
+                judge(judged, &sight, config, tally, seen, watchers, &mut out);
+                requests.extend(planner.plan(judged, config, now_ns));
+            });
+        });
+        self.write_log(&out);
+        for request in requests {
+            self.apply(&request);
+        }
+    }
+
+    fn write_log(&mut self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
+        let written = match &mut self.log {
+            Some(file) => file.write_all(lines),
+            None if self.config.events.is_none() => io::stdout().write_all(lines),
+            None => Ok(()),
+        };
+        match written {
+            Ok(()) => self.log_failed = false,
+            Err(error) if !self.log_failed => {
+                self.log_failed = true;
+                log::error!("events are lost: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Installs what a rule asked for.
+    fn apply(&mut self, request: &BlockRequest) {
+        match self.install(request) {
+            Ok(()) => {
+                self.tally.entries_made += 1;
+                log::info!(
+                    "rule {}: point code {} is blocked: {}",
+                    request.rule_id,
+                    request.point_code,
+                    request.reason
+                );
+            }
+            Err(error) => {
+                self.tally.entries_refused += 1;
+                self.planner.forget(request.point_code);
+                log::error!("point code {} cannot be blocked: {error}", request.point_code);
+            }
+        }
+    }
+
+    fn install(&mut self, request: &BlockRequest) -> Result<(), ListError> {
+        self.list.add(request, kernel::monotonic_ns())?;
+        if self.reasons.len() < MAX_REASONS {
+            let ni = request.ni.unwrap_or(ss7guard_common::abi::ANY_NI);
+            self.reasons.insert((request.point_code, ni, request.network_appearance), request.reason.clone());
+        }
+        Ok(())
+    }
+
+    /// Frees expired entries, follows the wall clock, reports losses.
+    pub(super) fn sweep(&mut self) {
+        self.wall_offset_ns = kernel::wall_offset_ns();
+        let now_ns = kernel::monotonic_ns();
+        match self.list.remove_where(|detail| detail.expires_ns != 0 && detail.expires_ns < now_ns) {
+            Ok(expired) => {
+                for Entry { detail, hits } in expired {
+                    self.tally.entries_expired += 1;
+                    self.planner.forget(detail.point_code);
+                    log::info!("the entry for point code {} has ended after {hits} hits", detail.point_code);
+                }
+            }
+            Err(error) => log::error!("sweep: {error}"),
+        }
+        let overruns = self.list.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
+        if overruns > self.tally.overruns {
+            log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.tally.overruns);
+            self.tally.overruns = overruns;
+        }
+    }
+
+    pub(super) fn watch(&mut self, filter: Monitor) -> mpsc::Receiver<Value> {
+        let (sender, receiver) = mpsc::channel(MONITOR_QUEUE);
+        self.watchers.push(Watcher { filter, sender, lost: 0 });
+        receiver
+    }
+
+    pub(super) fn block_add(&mut self, add: &BlockAdd) -> Result<Value, Fault> {
+        if add.ni.is_some_and(|ni| ni > 3) {
+            return Err(Fault::new("range", "the network indicator is 0 to 3"));
+        }
+        let request = BlockRequest {
+            point_code: add.point_code,
+            ni: add.ni,
+            network_appearance: add.network_appearance,
+            ttl: add.ttl_s.map(Duration::from_secs),
+            rule_id: RULE_OPERATOR.id,
+            reason: add.reason.clone(),
+        };
+        self.install(&request).map_err(|error| fault(&error))?;
+        Ok(json!({ "entries": self.list.len(), "capacity": self.list.capacity() }))
+    }
+
+    pub(super) fn block_del(&mut self, del: &BlockDel) -> Result<Value, Fault> {
+        self.list.remove(del.point_code, del.ni, del.network_appearance).map_err(|error| fault(&error))?;
+        self.planner.forget(del.point_code);
+        Ok(json!({ "entries": self.list.len() }))
+    }
+
+    pub(super) fn block_flush(&mut self) -> Result<Value, Fault> {
+        let removed = self.list.remove_where(|_| true).map_err(|error| fault(&error))?;
+        self.planner = Planner::default();
+        Ok(json!({ "removed": removed.len() }))
+    }
+
+    pub(super) fn block_list(&self) -> Result<Value, Fault> {
+        let entries = self.list.entries().map_err(|error| fault(&error.into()))?;
+        let now_ns = kernel::monotonic_ns();
+        let rows: Vec<Value> = entries
+            .iter()
+            .map(|entry| {
+                let detail = &entry.detail;
+                let na = (detail.match_na == 1).then_some(detail.network_appearance);
+                let mut row = entry_json(entry, now_ns);
+                row["reason"] = json!(self.reasons.get(&(detail.point_code, detail.ni, na)));
+                row
+            })
+            .collect();
+        Ok(json!(rows))
+    }
+
+    pub(super) fn detach(&mut self, interfaces: &[String]) -> Result<Value, Fault> {
+        let failed = |error: kernel::KernelError| Fault::new("kernel", error.to_string());
+        let mut gone = Vec::new();
+        if interfaces.is_empty() {
+            gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
+            self.detached = true;
+        } else {
+            for interface in interfaces {
+                kernel::detach(&self.config.bpffs, interface).map_err(failed)?;
+                gone.push(interface.clone());
+            }
+        }
+        Ok(json!({ "detached": gone }))
+    }
+
+    pub(super) fn status(&self) -> Result<Value, Fault> {
+        let mut status = maps_status(self.list.arrays(), &self.attached())?;
+        status["controller"] = json!("running");
+        status["pid"] = json!(std::process::id());
+        status["uptime_s"] = json!(kernel::monotonic_ns().saturating_sub(self.started_ns) / 1_000_000_000);
+        status["pins"] = json!(if self.adopted { "adopted" } else { "new" });
+        status["block_entries"] = json!(self.list.len());
+        status["block_capacity"] = json!(self.list.capacity());
+        status["point_code_format"] = json!(self.config.point_code_format.as_str());
+        Ok(status)
+    }
+
+    pub(super) fn stats(&self) -> Result<Value, Fault> {
+        let mut stats = maps_stats(self.list.arrays())?;
+        let tally = &self.tally;
+        let verdicts: BTreeMap<&str, u64> =
+            tally.verdicts.iter().map(|(verdict, count)| (verdict.as_str(), *count)).collect();
+        stats["controller"] = json!({
+            "events": tally.events,
+            "foreign_events": self.ring.foreign,
+            "messages": tally.messages,
+            "verdicts": verdicts,
+            "alerts": tally.alerts,
+            "retransmissions": tally.retransmissions,
+            "undecodable": tally.undecodable,
+            "entries_made": tally.entries_made,
+            "entries_refused": tally.entries_refused,
+            "entries_expired": tally.entries_expired,
+            "monitor_lost": tally.monitor_lost,
+        });
+        Ok(stats)
+    }
+}
+
+/// How an event was seen.
+struct Sight {
+    remote: Remote,
+    interface: String,
+    time_ns: u64,
+    dropped: bool,
+    monitor: bool,
+}
+
+impl Sight {
+    fn of(event: &RingEvent<'_>, interfaces: &HashMap<u32, String>, wall_offset_ns: u64) -> Self {
+        let flags = event.event.flags;
+        let egress = flags & event_flag::EGRESS != 0;
+        let ifindex = event.event.ifindex;
+        Self {
+            remote: if egress { Remote::Destination } else { Remote::Source },
+            interface: interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}")),
+            time_ns: event.event.time_ns.saturating_add(wall_offset_ns),
+            dropped: flags & event_flag::DROPPED != 0,
+            monitor: flags & event_flag::MONITOR != 0,
+        }
+    }
+}
+
+/// Counts one judgement, writes its alert line, and tells the monitors.
+fn judge(
+    judged: &Judged<'_>,
+    sight: &Sight,
+    config: &Config,
+    tally: &mut Tally,
+    seen: &mut Seen,
+    watchers: &mut Vec<Watcher>,
+    out: &mut Vec<u8>,
+) {
+    if let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) {
+        // A restarted association may use a TSN again, for another message.
+        let mut hasher = DefaultHasher::new();
+        if let Some(message) = judged.message {
+            (message.m3ua.label.opc, message.m3ua.label.dpc, message.calling_gt()).hash(&mut hasher);
+            message.tcap.as_ref().and_then(|tcap| tcap.otid).hash(&mut hasher);
+        }
+        if seen.before((source, destination, tsn, hasher.finish())) {
+            tally.retransmissions += 1;
+            return;
+        }
+    }
+    tally.messages += u64::from(judged.message.is_some());
+    *tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
+    if let Some(Outcome::Undecodable(problem)) = judged.message.map(|message| message.outcome) {
+        *tally.undecodable.entry(problem.reason()).or_default() += 1;
+    }
+    let alert = !matches!(judged.decision.verdict, Verdict::Allow | Verdict::Defer);
+    tally.alerts += u64::from(alert);
+    if !alert && watchers.is_empty() {
+        return;
+    }
+    let kind = if alert { "alert" } else { "message" };
+    let mut scene = Scene {
+        time_ns: sight.time_ns,
+        interface: &sight.interface,
+        format: config.point_code_format,
+        mode: if sight.monitor { "monitor" } else { "enforce" },
+        action: if sight.dropped { "blocked" } else { "allowed" },
+        reveal: false,
+    };
+    let masked = report::event(kind, judged, &scene);
+    if alert {
+        out.extend_from_slice(masked.to_string().as_bytes());
+        out.push(b'\n');
+    }
+    watchers.retain_mut(|watcher| {
+        scene.reveal = watcher.filter.reveal;
+        let mut event = if scene.reveal { report::event(kind, judged, &scene) } else { masked.clone() };
+        if !watcher.filter.wants(&event) {
+            return !watcher.sender.is_closed();
+        }
+        if watcher.lost > 0 {
+            event["lost_before"] = json!(watcher.lost);
+        }
+        match watcher.sender.try_send(event) {
+            Ok(()) => watcher.lost = 0,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                watcher.lost += 1;
+                tally.monitor_lost += 1;
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return false,
+        }
+        true
+    });
+}
+
+fn fault(error: &ListError) -> Fault {
+    let code = match error {
+        ListError::Full(_) | ListError::ChainFull(_) => "full",
+        ListError::PointCode(_) => "range",
+        ListError::Missing => "missing",
+        ListError::Kernel(_) => "kernel",
+    };
+    Fault::new(code, error.to_string())
+}

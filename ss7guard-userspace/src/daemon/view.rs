@@ -1,0 +1,75 @@
+//! What the kernel's state looks like to a client, with or without a running controller.
+
+use serde_json::{Value, json};
+use ss7guard_common::abi::PuntCounter;
+
+use crate::control::Fault;
+use crate::kernel::{Attached, Entry, Maps};
+use crate::screening::rule;
+
+/// One entry for listings.
+#[must_use]
+pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
+    let detail = &entry.detail;
+    let left_ms = detail.expires_ns.saturating_sub(now_ns) / 1_000_000;
+    json!({
+        "point_code": detail.point_code,
+        "ni": (detail.ni <= 3).then_some(detail.ni),
+        "network_appearance": (detail.match_na == 1).then_some(detail.network_appearance),
+        "hits": entry.hits,
+        "rule": rule(detail.rule_id).map(|rule| rule.name),
+        "rule_id": detail.rule_id,
+        "left_ms": (detail.expires_ns != 0).then_some(left_ms),
+        "expired": detail.expires_ns != 0 && left_ms == 0,
+    })
+}
+
+/// What the pins alone tell of the state.
+///
+/// # Errors
+/// The maps cannot be read.
+pub fn maps_status(maps: &Maps, attached: &[Attached]) -> Result<Value, Fault> {
+    let record = maps.config().map_err(|error| Fault::new("kernel", error.to_string()))?;
+    let interfaces: Vec<Value> = attached
+        .iter()
+        .map(|one| json!({ "interface": one.interface, "xdp": one.xdp_name(), "egress": one.egress_name() }))
+        .collect();
+    Ok(json!({
+        "mode": record.mode().as_str(),
+        "generation": record.generation,
+        "abi": record.abi_version,
+        "interfaces": interfaces,
+        "ring_bytes": maps.ring_bytes(),
+        "ring": ring_json(maps)?,
+    }))
+}
+
+fn ring_json(maps: &Maps) -> Result<Value, Fault> {
+    let mut ring = json!({});
+    for counter in PuntCounter::ALL {
+        let count = maps.punt_counter(counter).map_err(|error| Fault::new("kernel", error.to_string()))?;
+        ring[counter.as_str()] = json!(count);
+    }
+    Ok(ring)
+}
+
+/// The counters that the pins alone tell.
+///
+/// # Errors
+/// The maps cannot be read.
+pub fn maps_stats(maps: &Maps) -> Result<Value, Fault> {
+    let counters = maps.counters().map_err(|error| Fault::new("kernel", error.to_string()))?;
+    let rows: Vec<Value> = counters
+        .iter()
+        .map(|counter| {
+            json!({
+                "direction": if counter.egress { "out" } else { "in" },
+                "class": counter.reason.class().as_str(),
+                "reason": counter.reason.as_str(),
+                "action": counter.action.as_str(),
+                "count": counter.count,
+            })
+        })
+        .collect();
+    Ok(json!({ "counters": rows, "ring": ring_json(maps)? }))
+}

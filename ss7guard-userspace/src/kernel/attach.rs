@@ -1,0 +1,347 @@
+//! Links: making them, putting new programs into them, and removing them.
+//!
+//! A link is pinned under a name that says what it is: `xdp_native_IF`, `xdp_generic_IF`, `tcx_IF`. Where TCX is not
+//! to be had, the program itself is pinned as `clsact_IF`, and the filter lives in the kernel without a link.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions};
+use aya::programs::xdp::XdpLink;
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
+use ss7guard_common::abi::name;
+
+use crate::config::{AttachMode, Config, Deployment, EgressMode};
+use crate::kernel::load::{Flat, Loaded, errno_of, program_mut};
+use crate::kernel::{KernelError, bpffs};
+
+/// How what leaves is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Egress {
+    /// TCX.
+    Tcx,
+    /// clsact.
+    Clsact,
+}
+
+/// What is attached to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The interface.
+    pub interface: String,
+    /// Whether XDP runs in the driver; `None` without XDP.
+    pub native: Option<bool>,
+    /// How what leaves is seen.
+    pub egress: Option<Egress>,
+}
+
+impl Attached {
+    /// "native", "generic" or "none".
+    #[must_use]
+    pub const fn xdp_name(&self) -> &'static str {
+        match self.native {
+            Some(true) => "native",
+            Some(false) => "generic",
+            None => "none",
+        }
+    }
+
+    /// "tcx", "clsact" or "none".
+    #[must_use]
+    pub const fn egress_name(&self) -> &'static str {
+        match self.egress {
+            Some(Egress::Tcx) => "tcx",
+            Some(Egress::Clsact) => "clsact",
+            None => "none",
+        }
+    }
+}
+
+const XDP_NATIVE: &str = "xdp_native_";
+const XDP_GENERIC: &str = "xdp_generic_";
+const TCX: &str = "tcx_";
+const CLSACT: &str = "clsact_";
+
+/// The file system refuses dots in names; interfaces of VLANs have them.
+fn pin_path(bpffs: &Path, prefix: &str, interface: &str) -> PathBuf {
+    bpffs.join(format!("{prefix}{}", interface.replace('~', "~7e").replace('.', "~2e")))
+}
+
+fn interface_of(escaped: &str) -> String {
+    escaped.replace("~2e", ".").replace("~7e", "~")
+}
+
+/// What is attached, by the pins.
+///
+/// # Errors
+/// They cannot be listed.
+pub fn attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
+    let mut found: Vec<Attached> = Vec::new();
+    if !bpffs.exists() {
+        return Ok(found);
+    }
+    for pin in bpffs::pins(bpffs)? {
+        let name = pin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some((prefix, escaped)) = [XDP_NATIVE, XDP_GENERIC, TCX, CLSACT]
+            .iter()
+            .find_map(|p| name.strip_prefix(p).map(|rest| (*p, rest)))
+        else {
+            continue;
+        };
+        let interface = interface_of(escaped);
+        let index = found.iter().position(|one| one.interface == interface).unwrap_or_else(|| {
+            found.push(Attached { interface, native: None, egress: None });
+            found.len() - 1
+        });
+        let one = &mut found[index];
+        match prefix {
+            XDP_NATIVE => one.native = Some(true),
+            XDP_GENERIC => one.native = Some(false),
+            TCX => one.egress = Some(Egress::Tcx),
+            _ => one.egress = Some(Egress::Clsact),
+        }
+    }
+    found.sort_by(|a, b| a.interface.cmp(&b.interface));
+    Ok(found)
+}
+
+/// Puts the loaded programs on the interfaces: into the links that are pinned, else into new ones. If one interface
+/// fails, what this call attached is removed again.
+///
+/// # Errors
+/// An interface is unknown, busy, or cannot run the program.
+pub fn attach(
+    loaded: &mut Loaded,
+    config: &Config,
+    interfaces: &[String],
+) -> Result<Vec<Attached>, KernelError> {
+    for interface in interfaces {
+        if interface_index(interface).is_none() {
+            return Err(KernelError::NoInterface(interface.clone()));
+        }
+    }
+    let before = attached(&config.bpffs)?;
+    // Links of interfaces that are not named get the new program too: one policy everywhere.
+    for old in &before {
+        refresh(loaded, &config.bpffs, old)?;
+    }
+    let mut new = Vec::new();
+    for interface in interfaces {
+        let have = attached(&config.bpffs)?.into_iter().find(|one| &one.interface == interface);
+        let result = attach_one(loaded, config, interface, have.as_ref());
+        if have.is_none() {
+            new.push(interface.clone());
+        }
+        if let Err(error) = result {
+            for interface in &new {
+                if let Err(undo) = detach(&config.bpffs, interface) {
+                    log::warn!("{interface}: could not be detached again: {undo}");
+                }
+            }
+            return Err(error);
+        }
+    }
+    attached(&config.bpffs)
+}
+
+/// Index of an interface in this network namespace. (`/sys` may show another namespace's.)
+#[must_use]
+pub fn interface_index(interface: &str) -> Option<u32> {
+    let socket =
+        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).ok()?;
+    rustix::net::netdevice::name_to_index(socket, interface).ok()
+}
+
+fn attach_one(
+    loaded: &mut Loaded,
+    config: &Config,
+    interface: &str,
+    have: Option<&Attached>,
+) -> Result<(), KernelError> {
+    if have.is_none_or(|have| have.native.is_none()) {
+        attach_xdp(loaded, config, interface)?;
+    }
+    let wants_egress = config.deployment == Deployment::Host && config.egress != EgressMode::Off;
+    if wants_egress && have.is_none_or(|have| have.egress.is_none()) {
+        attach_egress(loaded, config, interface)?;
+    }
+    Ok(())
+}
+
+fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(), KernelError> {
+    const EBUSY: i32 = 16;
+    const EEXIST: i32 = 17;
+    const EPERM: i32 = 1;
+    let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
+    let refused = |error: &ProgramError| match errno_of(error) {
+        Some(EBUSY | EEXIST) => Some(KernelError::Busy(interface.to_owned())),
+        Some(EPERM) => Some(KernelError::Capability("CAP_NET_ADMIN".to_owned())),
+        _ => None,
+    };
+    let mut native = config.attach != AttachMode::Generic;
+    let mut result = xdp.attach(interface, if native { XdpMode::Driver } else { XdpMode::Skb });
+    if native && let Err(error) = &result {
+        if let Some(error) = refused(error) {
+            return Err(error);
+        }
+        let source = errno_of(error)
+            .map_or_else(|| std::io::Error::other(error.to_string()), std::io::Error::from_raw_os_error);
+        if config.attach == AttachMode::Native {
+            return Err(KernelError::NoNativeXdp { interface: interface.to_owned(), source });
+        }
+        log::warn!(
+            "{interface}: XDP in the driver is not possible ({source}); attached generically, which is slower"
+        );
+        native = false;
+        result = xdp.attach(interface, XdpMode::Skb);
+    }
+    let id = result.map_err(|error| {
+        refused(&error).unwrap_or_else(|| {
+            KernelError::other(format!("attach XDP to {interface}"), Flat::from_error(&error))
+        })
+    })?;
+    let what = || format!("pin the XDP link of {interface}");
+    let link = xdp.take_link(id).map_err(|error| KernelError::other(what(), error))?;
+    let link: FdLink = link.try_into().map_err(|error| KernelError::other(what(), error))?;
+    let prefix = if native { XDP_NATIVE } else { XDP_GENERIC };
+    link.pin(pin_path(&config.bpffs, prefix, interface))
+        .map_err(|error| KernelError::other(what(), error))?;
+    Ok(())
+}
+
+fn attach_egress(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(), KernelError> {
+    let tc: &mut SchedClassifier = program_mut(&mut loaded.ebpf, name::TC_PROGRAM)?;
+    let what = || format!("attach tc to {interface}");
+    if config.egress != EgressMode::Clsact {
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        match tc.attach_with_options(interface, TcAttachType::Egress, options) {
+            Ok(id) => {
+                let link = tc.take_link(id).map_err(|error| KernelError::other(what(), error))?;
+                let link: FdLink = link.try_into().map_err(|error| KernelError::other(what(), error))?;
+                link.pin(pin_path(&config.bpffs, TCX, interface))
+                    .map_err(|error| KernelError::other(what(), error))?;
+                return Ok(());
+            }
+            Err(error) if config.egress == EgressMode::Tcx => {
+                return Err(KernelError::other(what(), Flat::from_error(&error)));
+            }
+            Err(error) => log::warn!("{interface}: no TCX ({}); using clsact", Flat::from_error(&error)),
+        }
+    }
+    // The qdisc may be there already, for somebody else's filters.
+    if let Err(error) = tc::qdisc_add_clsact(interface) {
+        log::debug!("{interface}: clsact: {error}");
+    }
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    let id = tc
+        .attach_with_options(interface, TcAttachType::Egress, options)
+        .map_err(|error| KernelError::other(what(), Flat::from_error(&error)))?;
+    // The filter belongs to the interface from now on; dropping the link would remove it.
+    let link = tc.take_link(id).map_err(|error| KernelError::other(what(), error))?;
+    std::mem::forget(link);
+    tc.pin(pin_path(&config.bpffs, CLSACT, interface)).map_err(|error| KernelError::other(what(), error))?;
+    Ok(())
+}
+
+/// Puts the loaded programs into the links of an interface. A link whose interface is gone is removed.
+fn refresh(loaded: &mut Loaded, bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
+    let interface = &old.interface;
+    if let Some(native) = old.native {
+        let pin = pin_path(bpffs, if native { XDP_NATIVE } else { XDP_GENERIC }, interface);
+        let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
+        let link = XdpLink::try_from(open_link(&pin)?)
+            .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
+        let result = xdp.attach_to_link(link).map(drop);
+        updated(result, &pin, interface)?;
+    }
+    match old.egress {
+        Some(Egress::Tcx) => {
+            let pin = pin_path(bpffs, TCX, interface);
+            let tc: &mut SchedClassifier = program_mut(&mut loaded.ebpf, name::TC_PROGRAM)?;
+            let link = SchedClassifierLink::try_from(open_link(&pin)?)
+                .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
+            let result = tc.attach_to_link(link).map(drop);
+            updated(result, &pin, interface)?;
+        }
+        // The old filter goes on with the old program, which reads the same maps.
+        Some(Egress::Clsact) | None => {}
+    }
+    Ok(())
+}
+
+fn open_link(pin: &Path) -> Result<FdLink, KernelError> {
+    PinnedLink::from_pin(pin)
+        .map(FdLink::from)
+        .map_err(|error| KernelError::other(format!("open pin {}", pin.display()), Flat::from_error(&error)))
+}
+
+fn updated(result: Result<(), ProgramError>, pin: &Path, interface: &str) -> Result<(), KernelError> {
+    const ENOLINK: i32 = 67;
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) if errno_of(&error) == Some(ENOLINK) => {
+            log::warn!("{interface}: the interface of a pinned link is gone; removing the link");
+            fs::remove_file(pin).map_err(|error| KernelError::other(pin.display().to_string(), error))
+        }
+        Err(error) => {
+            Err(KernelError::other(format!("replace the program on {interface}"), Flat::from_error(&error)))
+        }
+    }
+}
+
+/// Removes everything from an interface.
+///
+/// # Errors
+/// Nothing is attached there, or it cannot be removed.
+pub fn detach(bpffs: &Path, interface: &str) -> Result<(), KernelError> {
+    let old = attached(bpffs)?
+        .into_iter()
+        .find(|one| one.interface == interface)
+        .ok_or_else(|| KernelError::NoInterface(interface.to_owned()))?;
+    if old.egress == Some(Egress::Clsact)
+        && let Err(error) = tc::qdisc_detach_program(interface, TcAttachType::Egress, name::TC_PROGRAM)
+    {
+        log::warn!("{interface}: the clsact filter could not be removed: {error}");
+    }
+    for prefix in [XDP_NATIVE, XDP_GENERIC, TCX, CLSACT] {
+        let pin = pin_path(bpffs, prefix, interface);
+        if pin.exists() {
+            // The last reference to a link detaches it.
+            fs::remove_file(&pin).map_err(|error| KernelError::other(pin.display().to_string(), error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes everything from every interface, and the maps.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, KernelError> {
+    let mut interfaces = Vec::new();
+    for old in attached(bpffs)? {
+        detach(bpffs, &old.interface)?;
+        interfaces.push(old.interface);
+    }
+    for map in name::PINNED_MAPS {
+        let pin = bpffs.join(map);
+        if pin.exists() {
+            fs::remove_file(&pin).map_err(|error| KernelError::other(pin.display().to_string(), error))?;
+        }
+    }
+    Ok(interfaces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_vlan_interfaces_survive_the_file_system() {
+        let path = pin_path(Path::new("/p"), TCX, "eth0.100");
+        assert_eq!(path, Path::new("/p/tcx_eth0~2e100"));
+        assert_eq!(interface_of("eth0~2e100"), "eth0.100");
+        assert_eq!(interface_of("a~7e2e"), "a~2e");
+    }
+}

@@ -1,0 +1,201 @@
+use super::*;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The arrays in memory.
+struct Memory {
+    bits: HashMap<u32, u64>,
+    index: HashMap<u32, [u32; INDEX_LANES]>,
+    details: Vec<BlockDetail>,
+    hits: Vec<u64>,
+}
+
+const EMPTY: BlockDetail = BlockDetail {
+    expires_ns: 0,
+    point_code: 0,
+    network_appearance: 0,
+    rule_id: 0,
+    next: 0,
+    ni: 0,
+    match_na: 0,
+    action: 0,
+    used: 0,
+    _pad: 0,
+};
+
+impl Memory {
+    fn new(slots: usize) -> Self {
+        Self {
+            bits: HashMap::new(),
+            index: HashMap::new(),
+            details: vec![EMPTY; slots],
+            hits: vec![0; slots],
+        }
+    }
+
+    /// The walk that the kernel program makes.
+    fn find(&self, point_code: u32, ni: u8, na: Option<u32>, now_ns: u64) -> Option<&BlockDetail> {
+        let (word, bit) = bitmap_position(point_code)?;
+        if self.bits.get(&word).copied().unwrap_or(0) & bit == 0 {
+            return None;
+        }
+        let (element, lane) = index_position(point_code);
+        let mut slot = self.index.get(&element)?[lane];
+        for _ in 0..MAX_BLOCK_CHAIN {
+            if slot == BLOCK_NO_SLOT {
+                return None;
+            }
+            let detail = &self.details[slot as usize];
+            if detail.matches(point_code, ni, na, || now_ns) {
+                return Some(detail);
+            }
+            slot = detail.next;
+        }
+        None
+    }
+}
+
+impl Arrays for Memory {
+    fn slots(&self) -> u32 {
+        u32::try_from(self.details.len()).unwrap()
+    }
+    fn bits(&self, word: u32) -> Result<u64, KernelError> {
+        Ok(self.bits.get(&word).copied().unwrap_or(0))
+    }
+    fn set_bits(&mut self, word: u32, value: u64) -> Result<(), KernelError> {
+        self.bits.insert(word, value);
+        Ok(())
+    }
+    fn index(&self, element: u32) -> Result<[u32; INDEX_LANES], KernelError> {
+        Ok(self.index.get(&element).copied().unwrap_or_default())
+    }
+    fn set_index(&mut self, element: u32, value: [u32; INDEX_LANES]) -> Result<(), KernelError> {
+        self.index.insert(element, value);
+        Ok(())
+    }
+    fn detail(&self, slot: u32) -> Result<BlockDetail, KernelError> {
+        Ok(self.details[slot as usize])
+    }
+    fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError> {
+        self.details[slot as usize] = value;
+        Ok(())
+    }
+    fn hits(&self, slot: u32) -> Result<u64, KernelError> {
+        Ok(self.hits[slot as usize])
+    }
+    fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError> {
+        self.hits[slot as usize] = 0;
+        Ok(())
+    }
+}
+
+fn request(point_code: u32, ni: Option<u8>, na: Option<u32>, rule_id: u32) -> BlockRequest {
+    BlockRequest { point_code, ni, network_appearance: na, ttl: None, rule_id, reason: String::new() }
+}
+
+fn list(slots: usize) -> BlockList<Memory> {
+    BlockList::adopt(Memory::new(slots)).unwrap()
+}
+
+#[test]
+fn the_most_specific_entry_is_found_first() {
+    let mut list = list(8);
+    list.add(&request(5, None, None, 1), 0).unwrap();
+    list.add(&request(5, Some(2), None, 2), 0).unwrap();
+    list.add(&request(5, None, Some(9), 3), 0).unwrap();
+    let rule = |ni, na| list.arrays().find(5, ni, na, 0).unwrap().rule_id;
+    assert_eq!((rule(0, None), rule(2, None), rule(2, Some(9)), rule(0, Some(8))), (1, 2, 3, 1));
+    assert!(list.arrays().find(4, 0, None, 0).is_none());
+}
+
+#[test]
+fn an_entry_ends_by_the_clock() {
+    let mut list = list(4);
+    let ttl = BlockRequest { ttl: Some(Duration::from_nanos(10)), ..request(5, None, None, 1) };
+    list.add(&ttl, 100).unwrap();
+    assert!(list.arrays().find(5, 0, None, 109).is_some());
+    assert!(list.arrays().find(5, 0, None, 110).is_none());
+}
+
+#[test]
+fn renewing_an_entry_keeps_its_slot_and_hits() {
+    let mut list = list(4);
+    list.add(&request(5, None, None, 1), 0).unwrap();
+    list.arrays_mut().hits[1] = 7;
+    list.add(&request(5, None, None, 2), 0).unwrap();
+    let entries = list.entries().unwrap();
+    assert_eq!((entries.len(), entries[0].hits, entries[0].detail.rule_id), (1, 7, 2));
+}
+
+#[test]
+fn a_full_list_refuses_and_changes_nothing() {
+    let mut list = list(3);
+    list.add(&request(1, None, None, 1), 0).unwrap();
+    list.add(&request(2, None, None, 1), 0).unwrap();
+    assert!(matches!(list.add(&request(3, None, None, 1), 0), Err(ListError::Full(2))));
+    assert!(list.arrays().find(3, 0, None, 0).is_none());
+    assert!(matches!(list.add(&request(1 << 24, None, None, 1), 0), Err(ListError::PointCode(_))));
+    list.remove(1, None, None).unwrap();
+    list.add(&request(3, None, None, 1), 0).unwrap();
+    assert!(matches!(list.remove(1, None, None), Err(ListError::Missing)));
+}
+
+#[test]
+fn one_point_code_has_a_bounded_chain() {
+    let mut list = list(64);
+    for na in 0..u32::try_from(MAX_BLOCK_CHAIN).unwrap() {
+        list.add(&request(5, None, Some(na), 1), 0).unwrap();
+    }
+    assert!(matches!(list.add(&request(5, None, None, 1), 0), Err(ListError::ChainFull(5))));
+}
+
+#[test]
+fn adoption_after_a_crash_finds_the_same_list() {
+    let mut list = list(16);
+    for code in 1..6 {
+        list.add(&request(code, Some(1), None, code), 0).unwrap();
+    }
+    list.remove(3, Some(1), None).unwrap();
+    let before = list.entries().unwrap();
+    let mut adopted = BlockList::adopt(list.arrays).unwrap();
+    assert_eq!(adopted.entries().unwrap(), before);
+    assert_eq!(adopted.capacity(), 15);
+    adopted.add(&request(3, Some(1), None, 9), 0).unwrap();
+    assert_eq!(adopted.arrays().find(3, 1, None, 0).unwrap().rule_id, 9);
+}
+
+#[test]
+fn random_changes_leave_what_a_plain_model_has() {
+    let mut list = list(40);
+    let mut model: HashMap<(u32, Option<u8>, Option<u32>), u32> = HashMap::new();
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    let mut random = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u32::try_from(state % below).unwrap()
+    };
+    for round in 0..20_000 {
+        // Neighbours in a bitmap word and an index element, and far ones.
+        let code = [5, 6, 7, 70, 0xff_ffff][random(5) as usize];
+        let ni = [None, Some(0), Some(3)][random(3) as usize];
+        let na = [None, Some(1), Some(2)][random(3) as usize];
+        if random(2) == 0 {
+            let added = list.add(&request(code, ni, na, round), 0).is_ok();
+            if added {
+                model.insert((code, ni, na), round);
+            }
+        } else {
+            assert_eq!(list.remove(code, ni, na).is_ok(), model.remove(&(code, ni, na)).is_some());
+        }
+        let seen_ni = u8::try_from(random(4)).unwrap();
+        let seen_na = [None, Some(1), Some(3)][random(3) as usize];
+        let expected = [(Some(seen_ni), seen_na), (None, seen_na), (Some(seen_ni), None), (None, None)]
+            .iter()
+            .filter_map(|(ni, na)| model.get(&(code, *ni, *na)))
+            .next();
+        let found = list.arrays().find(code, seen_ni, seen_na, 0).map(|detail| detail.rule_id);
+        assert_eq!(found, expected.copied(), "round {round}");
+        assert_eq!(list.len(), model.len());
+    }
+}

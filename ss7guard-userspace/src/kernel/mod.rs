@@ -1,0 +1,116 @@
+//! The kernel side as the controller sees it: the one place that speaks to BPF.
+//!
+//! Programs, links and maps are pinned in a BPF file system of the service's own and outlive the process: enforcement
+//! goes on when the controller stops or dies. [`load`] puts new programs in the place of old ones without a gap,
+//! [`attach`] makes and removes links, [`Maps`] are typed handles to the pinned maps, [`BlockList`] is their only
+//! writer for lists, [`Events`] reads the ring.
+
+mod attach;
+pub mod block_list;
+mod bpffs;
+mod clock;
+mod events;
+mod load;
+mod maps;
+mod peers;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
+pub use block_list::{BlockList, Entry, ListError};
+pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
+pub use clock::{monotonic_ns, wall_offset_ns};
+pub use events::{Events, RingEvent};
+pub use load::{Loaded, load};
+pub use maps::{Counter, Maps};
+
+/// What went wrong with the kernel.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// Capabilities that the process does not have.
+    #[error("missing {0}: run as root or give the service these capabilities")]
+    Capability(String),
+    /// No such interface.
+    #[error("interface {0:?} does not exist here; `ip link` lists those that do")]
+    NoInterface(String),
+    /// Somebody else's program is on the interface.
+    #[error(
+        "interface {0:?} already has an XDP program; remove it first (`ip link set dev {0} xdp off`), or stop the other ss7guard"
+    )]
+    Busy(String),
+    /// The driver cannot, and generic attachment was not allowed.
+    #[error(
+        "interface {interface:?} cannot run XDP in its driver ({source}); attach = \"auto\" or \"generic\" would do"
+    )]
+    NoNativeXdp {
+        /// The interface.
+        interface: String,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// Another controller holds the pins.
+    #[error("another ss7guard controls the pins at {0}; stop it first")]
+    Locked(PathBuf),
+    /// The pins were made by another version.
+    #[error(
+        "the pins at {path} are of another version: {what}; detach with the version that made them, or remove them"
+    )]
+    ForeignPins {
+        /// Where.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// There are no pins: nothing is attached.
+    #[error("nothing is attached: no pins at {0}")]
+    NotAttached(PathBuf),
+    /// More peers than the table holds without a collision.
+    #[error("{0} peers do not fit the kernel's peer table")]
+    TooManyPeers(usize),
+    /// The kernel cannot do what is needed.
+    #[error("this kernel cannot do it: {0}")]
+    Unsupported(String),
+    /// Anything else; what was tried, and what the system said.
+    #[error("{what}: {source}")]
+    Other {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl KernelError {
+    fn other(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other { what: what.into(), source: source.into() }
+    }
+}
+
+/// Capabilities (linux/capability.h) that loading and attaching need, with their numbers.
+const NEEDED: [(&str, u32); 3] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12), ("CAP_PERFMON", 38)];
+
+/// Holds the effective capabilities of this process against what is needed.
+///
+/// # Errors
+/// Names those that are missing.
+pub fn check_capabilities() -> Result<(), KernelError> {
+    const CAP_SYS_ADMIN: u32 = 21;
+    let status = std::fs::read_to_string("/proc/self/status")
+        .map_err(|error| KernelError::other("/proc/self/status", error))?;
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |capability: u32| effective & (1 << capability) != 0;
+    // CAP_SYS_ADMIN includes the two that were split from it in Linux 5.8.
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(name, number)| !has(*number) && (*name == "CAP_NET_ADMIN" || !has(CAP_SYS_ADMIN)))
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(KernelError::Capability(missing.join(", "))) }
+}
