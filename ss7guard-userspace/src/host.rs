@@ -55,6 +55,25 @@ impl Host {
         self.peers.get(address).map_or(Side::Interconnect, |peer| peer.side)
     }
 
+    /// Adds a block entry, or replaces the one with the same key; the most specific comes first, as in the kernel.
+    pub fn block(&mut self, detail: BlockDetail) {
+        self.unblock(&detail);
+        let entries = self.blocks.entry(detail.point_code).or_default();
+        entries.push((detail, 0));
+        entries.sort_by_key(|(detail, _)| (1 - (detail.match_na & 1), detail.ni, detail.network_appearance));
+    }
+
+    /// Removes the block entry with the key of this one.
+    pub fn unblock(&mut self, detail: &BlockDetail) {
+        let key = |one: &BlockDetail| (one.ni, one.match_na, one.network_appearance);
+        if let Some(entries) = self.blocks.get_mut(&detail.point_code) {
+            entries.retain(|(other, _)| key(other) != key(detail));
+            if entries.is_empty() {
+                self.blocks.remove(&detail.point_code);
+            }
+        }
+    }
+
     /// Judges one Ethernet frame at `now_ns` (clock of the block entries), and shows each user data chunk to
     /// `observe`. `remote` says which address is looked up among the peers: the source, but for frames that
     /// leave this host.

@@ -1,3 +1,8 @@
 //! The signalling lab: what the tests, the demo and the bench are made of.
 
+pub mod association;
 pub mod corpus;
+pub mod firewall;
+pub mod m3ua;
+pub mod netns;
+pub mod traffic;

@@ -138,7 +138,7 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str) -> Result<()> {
             rule_id: RULE_OPERATOR.id,
             reason: reason.to_owned(),
         };
-        with_list(&parsed.config, |list| Ok(list.add(&request, kernel::monotonic_ns())?)).map(|()| json!({}))
+        with_list(&parsed.config, |list| Ok(list.add(&request, kernel::monotonic_ns())?)).map(|_| json!({}))
     })?;
     let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
     let until = ttl.map_or_else(|| "until removed".to_owned(), |ttl| format!("for {}", show_duration(ttl)));
@@ -156,7 +156,7 @@ fn del(key: &Key) -> Result<()> {
     let params = BlockDel { point_code: parsed.point_code, ni: parsed.ni, network_appearance: parsed.na };
     ask(&parsed.config, "block.del", &params, || {
         with_list(&parsed.config, |list| Ok(list.remove(parsed.point_code, parsed.ni, parsed.na)?))
-            .map(|()| json!({}))
+            .map(|_| json!({}))
     })?;
     println!("removed {}", shown(u64::from(parsed.point_code), parsed.config.point_code_format));
     Ok(())

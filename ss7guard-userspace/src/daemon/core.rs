@@ -113,6 +113,9 @@ impl Core {
             _lock: lock,
         };
         core.configured_blocks()?;
+        for Entry { detail, .. } in core.list.entries()? {
+            core.pipeline.host.block(detail);
+        }
         core.interfaces = core
             .interface_names()
             .into_iter()
@@ -133,15 +136,7 @@ impl Core {
                 })
         })?;
         for block in blocks {
-            let request = BlockRequest {
-                point_code: block.point_code,
-                ni: block.ni,
-                network_appearance: block.network_appearance,
-                ttl: block.ttl,
-                rule_id: RULE_CONFIGURED.id,
-                reason: block.reason,
-            };
-            self.install(&request).context("block entries of the configuration")?;
+            self.install(&block.request()).context("block entries of the configuration")?;
         }
         Ok(())
     }
@@ -230,7 +225,8 @@ impl Core {
     }
 
     fn install(&mut self, request: &BlockRequest) -> Result<(), ListError> {
-        self.list.add(request, kernel::monotonic_ns())?;
+        let detail = self.list.add(request, kernel::monotonic_ns())?;
+        self.pipeline.host.block(detail);
         if self.reasons.len() < MAX_REASONS {
             let ni = request.ni.unwrap_or(ss7guard_common::abi::ANY_NI);
             self.reasons.insert((request.point_code, ni, request.network_appearance), request.reason.clone());
@@ -245,6 +241,7 @@ impl Core {
         match self.list.remove_where(|detail| detail.expires_ns != 0 && detail.expires_ns < now_ns) {
             Ok(expired) => {
                 for Entry { detail, hits } in expired {
+                    self.pipeline.host.unblock(&detail);
                     self.tally.entries_expired += 1;
                     self.planner.forget(detail.point_code);
                     log::info!("the entry for point code {} has ended after {hits} hits", detail.point_code);
@@ -282,13 +279,18 @@ impl Core {
     }
 
     pub(super) fn block_del(&mut self, del: &BlockDel) -> Result<Value, Fault> {
-        self.list.remove(del.point_code, del.ni, del.network_appearance).map_err(|error| fault(&error))?;
+        let detail = self
+            .list
+            .remove(del.point_code, del.ni, del.network_appearance)
+            .map_err(|error| fault(&error))?;
+        self.pipeline.host.unblock(&detail);
         self.planner.forget(del.point_code);
         Ok(json!({ "entries": self.list.len() }))
     }
 
     pub(super) fn block_flush(&mut self) -> Result<Value, Fault> {
         let removed = self.list.remove_where(|_| true).map_err(|error| fault(&error))?;
+        self.pipeline.host.blocks.clear();
         self.planner = Planner::default();
         Ok(json!({ "removed": removed.len() }))
     }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::config::{Config, RuleBlock};
-use crate::screening::{Decision, Direction, Judged, RULE_CATEGORY1, Verdict};
+use ss7guard_common::abi::{ANY_NI, BLOCK_NO_SLOT, BlockDetail};
+use ss7guard_common::verdict::Action;
+
+use crate::config::{Block, Config, RuleBlock};
+use crate::screening::{Decision, Direction, Judged, RULE_CATEGORY1, RULE_CONFIGURED, Verdict};
 
 /// A block entry that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,41 @@ pub struct BlockRequest {
     pub rule_id: u32,
     /// Why, for people.
     pub reason: String,
+}
+
+impl BlockRequest {
+    /// The entry as the kernel has it; `now_ns` is the monotonic clock.
+    #[must_use]
+    pub fn detail(&self, now_ns: u64) -> BlockDetail {
+        let ttl_ns = self.ttl.map(|ttl| u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
+        BlockDetail {
+            expires_ns: ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl)),
+            point_code: self.point_code,
+            network_appearance: self.network_appearance.unwrap_or(0),
+            rule_id: self.rule_id,
+            next: BLOCK_NO_SLOT,
+            ni: self.ni.unwrap_or(ANY_NI),
+            match_na: u8::from(self.network_appearance.is_some()),
+            action: Action::Drop as u8,
+            used: 1,
+            _pad: 0,
+        }
+    }
+}
+
+impl Block {
+    /// The request for this entry of the configuration.
+    #[must_use]
+    pub fn request(&self) -> BlockRequest {
+        BlockRequest {
+            point_code: self.point_code,
+            ni: self.ni,
+            network_appearance: self.network_appearance,
+            ttl: self.ttl,
+            rule_id: RULE_CONFIGURED.id,
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 /// Point codes that are remembered as asked for; the oldest knowledge is dropped beyond, which costs a second request.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use ss7guard_common::abi::{
     ANY_NI, BLOCK_NO_SLOT, BlockDetail, INDEX_LANES, MAX_BLOCK_CHAIN, bitmap_position, index_position,
 };
-use ss7guard_common::verdict::Action;
 use thiserror::Error;
 
 use crate::enforce::BlockRequest;
@@ -144,29 +143,18 @@ impl<A: Arrays> BlockList<A> {
         &self.arrays
     }
 
-    /// Adds an entry, or renews the one with the same key, whose hits stay. `now_ns` is the monotonic clock.
+    /// Adds an entry, or renews the one with the same key, whose hits stay; gives the entry. `now_ns` is the
+    /// monotonic clock.
     ///
     /// # Errors
     /// There is no room; nothing has changed then.
-    pub fn add(&mut self, request: &BlockRequest, now_ns: u64) -> Result<(), ListError> {
-        let ttl_ns = request.ttl.map(|ttl| u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
-        let mut detail = BlockDetail {
-            expires_ns: ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl)),
-            point_code: request.point_code,
-            network_appearance: request.network_appearance.unwrap_or(0),
-            rule_id: request.rule_id,
-            next: BLOCK_NO_SLOT,
-            ni: request.ni.unwrap_or(ANY_NI),
-            match_na: u8::from(request.network_appearance.is_some()),
-            action: Action::Drop as u8,
-            used: 1,
-            _pad: 0,
-        };
+    pub fn add(&mut self, request: &BlockRequest, now_ns: u64) -> Result<BlockDetail, ListError> {
+        let mut detail = request.detail(now_ns);
         let key = Key::of(&detail);
         if let Some(&slot) = self.slots.get(&key) {
             detail.next = self.arrays.detail(slot)?.next;
             self.arrays.set_detail(slot, detail)?;
-            return Ok(());
+            return Ok(detail);
         }
         let (word, bit) =
             bitmap_position(request.point_code).ok_or(ListError::PointCode(request.point_code))?;
@@ -184,10 +172,10 @@ impl<A: Arrays> BlockList<A> {
         self.arrays.set_bits(word, bits | bit)?;
         self.free.pop();
         self.slots.insert(key, slot);
-        Ok(())
+        Ok(detail)
     }
 
-    /// Removes the entry with this key.
+    /// Removes the entry with this key; gives it.
     ///
     /// # Errors
     /// There is none.
@@ -196,7 +184,7 @@ impl<A: Arrays> BlockList<A> {
         point_code: u32,
         ni: Option<u8>,
         network_appearance: Option<u32>,
-    ) -> Result<(), ListError> {
+    ) -> Result<BlockDetail, ListError> {
         let key = Key {
             point_code,
             without_na: u8::from(network_appearance.is_none()),
@@ -242,7 +230,7 @@ impl<A: Arrays> BlockList<A> {
             .map(|(key, slot)| (*key, *slot))
     }
 
-    fn remove_key(&mut self, key: Key) -> Result<(), ListError> {
+    fn remove_key(&mut self, key: Key) -> Result<BlockDetail, ListError> {
         let slot = *self.slots.get(&key).ok_or(ListError::Missing)?;
         let mut detail = self.arrays.detail(slot)?;
         let before = self.chain(key.point_code).take_while(|(other, _)| *other < key).last();
@@ -259,7 +247,7 @@ impl<A: Arrays> BlockList<A> {
         self.arrays.set_detail(slot, detail)?;
         self.slots.remove(&key);
         self.free.push(slot);
-        Ok(())
+        Ok(detail)
     }
 
     /// Makes the slot `before`, or the index, lead to `slot`.

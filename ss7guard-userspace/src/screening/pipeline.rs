@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use ss7guard_common::abi::{ANY_NI, BlockDetail, Mode};
+use ss7guard_common::abi::{Mode, Side};
 use ss7guard_common::classify::{ChunkVerdict, Observed};
-use ss7guard_common::verdict::{Action, Class, Reason};
+use ss7guard_common::verdict::{Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 
 use crate::config::Config;
 use crate::host::{Host, complete_message, endpoints};
 use crate::inspect::message::Message;
 use crate::inspect::record::Place;
-use crate::screening::{Decision, Direction, Engine, RULE_CONFIGURED, Verdict};
+use crate::screening::{Decision, Direction, Engine, Verdict};
 
 /// One decision with what it is about.
 pub struct Judged<'a> {
@@ -37,35 +37,22 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Under this configuration; `now_ns` starts the time to live of its block entries.
+    /// Under this configuration, with its block entries; `now_ns` starts their time to live.
     #[must_use]
     pub fn new(config: &Config, now_ns: u64) -> Self {
-        let mut host = Host::new(config.kernel_record());
-        host.peers = config.peer_map();
+        let mut pipeline = Self::without_blocks(config);
         for block in &config.blocks {
-            let detail = BlockDetail {
-                expires_ns: block.ttl.map_or(0, |ttl| now_ns.saturating_add(ttl.as_nanos() as u64)),
-                point_code: block.point_code,
-                network_appearance: block.network_appearance.unwrap_or(0),
-                rule_id: RULE_CONFIGURED.id,
-                next: 0,
-                ni: block.ni.unwrap_or(ANY_NI),
-                match_na: u8::from(block.network_appearance.is_some()),
-                action: Action::Drop as u8,
-                used: 1,
-                _pad: 0,
-            };
-            host.blocks.entry(block.point_code).or_default().push((detail, 0));
+            pipeline.host.block(block.request().detail(now_ns));
         }
-        Self { host, engine: Engine::new(config) }
+        pipeline
     }
 
-    /// Under this configuration, without its block entries: the kernel judges those.
+    /// Under this configuration, without its block entries: the caller adds those that the kernel has.
     #[must_use]
     pub fn without_blocks(config: &Config) -> Self {
-        let mut pipeline = Self::new(config, 0);
-        pipeline.host.blocks.clear();
-        pipeline
+        let mut host = Host::new(config.kernel_record());
+        host.peers = config.peer_map();
+        Self { host, engine: Engine::new(config) }
     }
 
     /// Judges a frame, and hands each decision to `sink`: one for each user data chunk, or one for the frame if it
@@ -105,7 +92,6 @@ impl Pipeline {
 
     /// Out: what leaves this host, or comes from a home peer.
     fn direction(&self, remote: Remote, addresses: Option<(IpAddr, IpAddr)>) -> Direction {
-        use ss7guard_common::abi::Side;
         let home = addresses.is_some_and(|(source, _)| self.host.side(&Address::from(source)) == Side::Home);
         if remote == Remote::Destination || home { Direction::Out } else { Direction::In }
     }

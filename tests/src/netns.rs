@@ -1,0 +1,139 @@
+//! Network namespaces that go away with their owner, even on panic.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::os::fd::AsFd as _;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A namespace of our own.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// Makes a namespace; `role` is part of its name.
+    ///
+    /// # Errors
+    /// Not root, or `ip` is missing.
+    pub fn new(role: &str) -> Result<Self> {
+        ensure!(rustix::process::geteuid().is_root(), "network namespaces need root (CAP_SYS_ADMIN)");
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("s7g-{}-{number}-{role}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let namespace = Self { name };
+        namespace.ip(&["link", "set", "lo", "up"])?;
+        Ok(namespace)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from("/run/netns").join(&self.name)
+    }
+
+    /// Runs `ip` in it.
+    ///
+    /// # Errors
+    /// `ip` fails.
+    pub fn ip(&self, arguments: &[&str]) -> Result<()> {
+        let mut all = vec!["-n", &self.name];
+        all.extend(arguments);
+        ip(&all)
+    }
+
+    /// Runs a closure on a thread of its own inside the namespace. Sockets and processes that it makes stay there.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered, or the closure fails.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let path = self.path();
+        thread::scope(|scope| {
+            scope
+                .spawn(move || {
+                    let namespace = File::open(&path).with_context(|| path.display().to_string())?;
+                    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                        .context("enter the namespace")?;
+                    work()
+                })
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if let Err(error) = ip(&["netns", "del", &self.name]) {
+            eprintln!("namespace {}: {error:#}", self.name);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("ip").args(arguments).output().context("run `ip` (package iproute2)")?;
+    ensure!(
+        output.status.success(),
+        "ip {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Interface of the host's namespace, where the firewall sits.
+pub const HOST_INTERFACE: &str = "sig0";
+/// Interface of the world's namespace.
+pub const WORLD_INTERFACE: &str = "wan0";
+
+/// Two namespaces on one wire: the host with the local SCTP node, and the world with its peers.
+#[derive(Debug)]
+pub struct Wire {
+    /// The host.
+    pub host: Namespace,
+    /// The world.
+    pub world: Namespace,
+}
+
+impl Wire {
+    /// Makes the namespaces, the wire, and the addresses: the host is 10.7.0.1 and fd07::1, the world has
+    /// 10.7.0.11 to 10.7.0.19 and fd07::11 to fd07::19.
+    ///
+    /// # Errors
+    /// Not root, or `ip` fails.
+    pub fn new() -> Result<Self> {
+        let wire = Self { host: Namespace::new("host")?, world: Namespace::new("world")? };
+        wire.host.ip(&[
+            "link",
+            "add",
+            HOST_INTERFACE,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            WORLD_INTERFACE,
+            "netns",
+            wire.world.name(),
+        ])?;
+        wire.host.ip(&["addr", "add", "10.7.0.1/24", "dev", HOST_INTERFACE])?;
+        wire.host.ip(&["addr", "add", "fd07::1/64", "dev", HOST_INTERFACE, "nodad"])?;
+        for peer in 11..20 {
+            wire.world.ip(&["addr", "add", &format!("10.7.0.{peer}/24"), "dev", WORLD_INTERFACE])?;
+            wire.world.ip(&["addr", "add", &format!("fd07::{peer}/64"), "dev", WORLD_INTERFACE, "nodad"])?;
+        }
+        wire.host.ip(&["link", "set", HOST_INTERFACE, "up"])?;
+        wire.world.ip(&["link", "set", WORLD_INTERFACE, "up"])?;
+        Ok(wire)
+    }
+}
