@@ -1,2 +1,55 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask VERB`.
+
+mod build;
+mod invariants;
+mod lint;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Tasks of the ss7guard project
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what building and testing need; says what it found
+    Setup,
+    /// Build everything, the kernel programs included
+    Build,
+    /// Formatting, clippy on host and kernel code, architecture invariants
+    Lint,
+    /// Build and run the test tiers: unit, kernel, netns, cli, corpus
+    Test(test::Args),
+    /// The firewall at work between real associations in network namespaces
+    Demo(run::Args),
+    /// Costs as ratios taken in one run
+    Bench(run::Args),
+}
+
+fn main() -> ExitCode {
+    let result: Result<()> = match Cli::parse().verb {
+        Verb::Setup => setup::verbose(),
+        Verb::Build => setup::ensure(setup::Need::Build).and_then(|()| build::all(build::Profile::Dev)),
+        Verb::Lint => setup::ensure(setup::Need::Build).and_then(|()| lint::run()),
+        Verb::Test(args) => test::run(&args),
+        Verb::Demo(args) => run::run("ss7guard-demo", setup::Need::Lab, &args),
+        Verb::Bench(args) => run::run("ss7guard-bench", setup::Need::Bench, &args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

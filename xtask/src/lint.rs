@@ -1,0 +1,50 @@
+//! Formatting, clippy, and the architecture invariants.
+
+use anyhow::{Result, bail};
+
+use crate::build::{self, cargo, root, target};
+use crate::invariants;
+
+fn kernel() -> Result<()> {
+    let root = root()?;
+    // Formatting needs no toolchain of its own.
+    let mut format = cargo(&["fmt", "--check"])?;
+    format.current_dir(root.join("ss7guard-ebpf"));
+    build::run(&mut format)?;
+    // The distribution's toolchain for the kernel crate has no clippy; its own lints and rustc's stand in, and the
+    // classifier itself is checked by clippy as part of `ss7guard-common`.
+    let mut check = ebpf_build::cargo(&root, &target()?, "check")?;
+    check.args(["--release", "--locked", "--quiet", "--all-features", "--bins"]);
+    check.env("CARGO_ENCODED_RUSTFLAGS", ["-Dwarnings", "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\u{1f}"));
+    build::run(&mut check)
+}
+
+fn host() -> Result<()> {
+    build::run(&mut cargo(&["fmt", "--all", "--check"])?)?;
+    for features in [
+        &["--workspace", "--all-targets"][..],
+        &["-p", "ss7guard-userspace", "--no-default-features", "--all-targets"],
+        &["-p", "ss7guard-common", "--all-targets"],
+    ] {
+        let mut arguments = vec!["clippy", "--locked", "--quiet"];
+        arguments.extend(features);
+        arguments.extend(["--", "-D", "warnings"]);
+        build::run(&mut cargo(&arguments)?)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn run() -> Result<()> {
+    host()?;
+    kernel()?;
+    let broken = invariants::check(&root()?)?;
+    for line in &broken {
+        eprintln!("{line}");
+    }
+    if broken.is_empty() {
+        eprintln!("lint: clean");
+        Ok(())
+    } else {
+        bail!("{} invariants are broken", broken.len())
+    }
+}

@@ -1,0 +1,254 @@
+//! Set-up: probes what is there, installs what is missing, says what a person must do where it may not.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+
+use crate::build::{run, target};
+
+/// What is needed for what.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Building.
+    Build,
+    /// Namespaces and live tests.
+    Lab,
+    /// Measuring against other tools.
+    Bench,
+}
+
+/// One thing that is looked for.
+struct Probe {
+    what: &'static str,
+    needed: String,
+    found: Option<String>,
+    fix: Fix,
+}
+
+enum Fix {
+    /// Debian packages.
+    Packages(Vec<String>),
+    /// The eBPF linker from source.
+    Linker { llvm: u32 },
+    /// A person must do it.
+    Person(&'static str),
+}
+
+impl Fix {
+    fn shown(&self) -> String {
+        match self {
+            Self::Packages(packages) => {
+                format!("apt-get install --no-install-recommends {}", packages.join(" "))
+            }
+            Self::Linker { llvm } => {
+                format!("cargo install bpf-linker --version {} (LLVM {llvm})", ebpf_build::LINKER_VERSION)
+            }
+            Self::Person(what) => (*what).to_owned(),
+        }
+    }
+}
+
+/// Sees to it that all that is needed is there; quiet if it is.
+pub(crate) fn ensure(need: Need) -> Result<()> {
+    set_up(need, false)
+}
+
+/// The same for everything, with the table.
+pub(crate) fn verbose() -> Result<()> {
+    set_up(Need::Bench, true)
+}
+
+fn set_up(need: Need, verbose: bool) -> Result<()> {
+    // The linker's fix follows from the toolchain, so a second round may be due.
+    for round in 0..3 {
+        let probes = probe(need)?;
+        let missing: Vec<&Probe> = probes.iter().filter(|probe| probe.found.is_none()).collect();
+        if (verbose && round == 0) || !missing.is_empty() {
+            print(&probes);
+        }
+        if missing.is_empty() {
+            eprintln!("set-up: all is there");
+            return Ok(());
+        }
+        install(&missing)?;
+    }
+    let missing: Vec<&str> =
+        probe(need)?.into_iter().filter(|probe| probe.found.is_none()).map(|probe| probe.what).collect();
+    if missing.is_empty() { Ok(()) } else { bail!("still missing: {}", missing.join(", ")) }
+}
+
+fn print(probes: &[Probe]) {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY);
+    table.set_header(["what", "needed", "found", "fix"]);
+    for probe in probes {
+        let fix = if probe.found.is_some() { String::new() } else { probe.fix.shown() };
+        table.add_row([
+            probe.what,
+            probe.needed.as_str(),
+            probe.found.as_deref().unwrap_or("missing"),
+            fix.as_str(),
+        ]);
+    }
+    eprintln!("{table}");
+}
+
+/// First line that a command prints, if it runs.
+fn says(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("there").trim().to_owned();
+    Some(if text.is_empty() { "there".to_owned() } else { text })
+}
+
+fn probe(need: Need) -> Result<Vec<Probe>> {
+    let tools = ebpf_build::tools_dir(&target()?);
+    let toolchain = ebpf_build::toolchain();
+    let llvm = toolchain.as_ref().map(|toolchain| toolchain.llvm);
+    let mut probes = vec![
+        Probe {
+            what: "C compiler",
+            needed: "for crates that build C".to_owned(),
+            found: says("cc", &["--version"]),
+            fix: Fix::Packages(vec!["gcc".to_owned(), "libc6-dev".to_owned()]),
+        },
+        Probe {
+            what: "eBPF toolchain",
+            needed: "rustc with the source of core".to_owned(),
+            found: toolchain.as_ref().map(|found| format!("{} (LLVM {})", found.name, found.llvm)),
+            fix: toolchain_fix(),
+        },
+    ];
+    if let Some(llvm) = llvm {
+        let linker = ebpf_build::linker(&tools);
+        probes.push(Probe {
+            what: "bpf-linker",
+            needed: format!("any for LLVM {llvm}"),
+            found: linker.map(|found| found.version),
+            fix: Fix::Linker { llvm },
+        });
+    }
+    let tool = |what, arguments: &[&str], package: &str, why: &str| Probe {
+        what,
+        needed: why.to_owned(),
+        found: says(what, arguments),
+        fix: Fix::Packages(vec![package.to_owned()]),
+    };
+    if need >= Need::Lab {
+        probes.push(tool("ip", &["-V"], "iproute2", "namespaces"));
+        probes.push(Probe {
+            what: "root",
+            needed: "namespaces, BPF".to_owned(),
+            found: is_root().then(|| "root".to_owned()),
+            fix: Fix::Person("run this as root"),
+        });
+        probes.push(Probe {
+            what: "kernel BTF",
+            needed: "BPF".to_owned(),
+            found: Path::new("/sys/kernel/btf/vmlinux").exists().then(|| "there".to_owned()),
+            fix: Fix::Person("use a kernel with CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_SYSCALL"),
+        });
+    }
+    if need >= Need::Bench {
+        probes.push(tool("nft", &["--version"], "nftables", "comparison"));
+        probes.push(tool("tshark", &["--version"], "tshark", "comparison"));
+        probes.push(tool("xdp-filter", &["--version"], "xdp-tools", "comparison"));
+    }
+    Ok(probes)
+}
+
+fn is_root() -> bool {
+    says("id", &["-u"]).as_deref() == Some("0")
+}
+
+/// How to get a toolchain: by rustup where that works, else the distribution's packages.
+fn toolchain_fix() -> Fix {
+    let mut packages: Vec<String> =
+        ["rustc-web", "rust-web-src", "cargo-web"].into_iter().map(str::to_owned).collect();
+    if says("apt-cache", &["--version"]).is_none() {
+        return Fix::Person("rustup toolchain install nightly --component rust-src --profile minimal");
+    }
+    packages.sort();
+    Fix::Packages(packages)
+}
+
+fn install(missing: &[&Probe]) -> Result<()> {
+    let mut packages = Vec::new();
+    for probe in missing {
+        match &probe.fix {
+            Fix::Packages(names) => packages.extend(names.iter().cloned()),
+            Fix::Linker { .. } => {}
+            Fix::Person(what) => bail!("{} is missing: {what}", probe.what),
+        }
+    }
+    if missing.iter().any(|probe| probe.what == "eBPF toolchain") && rustup_nightly() {
+        packages.retain(|package| !package.contains("-web"));
+    }
+    if !packages.is_empty() {
+        apt(&packages)?;
+    }
+    for probe in missing {
+        if let Fix::Linker { llvm } = probe.fix {
+            linker(llvm)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tries the road by rustup; false where it leads nowhere (no rustup, no network to its server).
+fn rustup_nightly() -> bool {
+    if says("rustup", &["--version"]).is_none() {
+        return false;
+    }
+    let mut command = Command::new("timeout");
+    command.args([
+        "120",
+        "rustup",
+        "toolchain",
+        "install",
+        "nightly",
+        "--component",
+        "rust-src",
+        "--profile",
+        "minimal",
+    ]);
+    command.env("RUSTUP_MAX_RETRIES", "0");
+    if let Err(error) = run(&mut command) {
+        eprintln!("set-up: {error:#}; trying the distribution's packages");
+        return false;
+    }
+    ebpf_build::toolchain().is_some()
+}
+
+fn apt(packages: &[String]) -> Result<()> {
+    let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    if !is_root() {
+        bail!("missing packages; as root: {command}");
+    }
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        command
+    };
+    run(apt().args(["update", "-q"]))?;
+    run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(packages))
+}
+
+/// Builds the linker against the LLVM of the toolchain.
+fn linker(llvm: u32) -> Result<()> {
+    let config = format!("/usr/lib/llvm-{llvm}/bin");
+    if !Path::new(&config).join("llvm-config").exists() {
+        apt(&[format!("llvm-{llvm}-dev")])?;
+    }
+    let tools = ebpf_build::tools_dir(&target()?);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("cargo");
+    command
+        .env("PATH", format!("{config}:{path}"))
+        .args(["install", "bpf-linker", "--version", ebpf_build::LINKER_VERSION, "--locked", "--quiet"])
+        .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
+        .arg(&tools);
+    run(&mut command)
+}
