@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use toolchain::{Linker, Toolchain, linker, toolchain};
+pub use toolchain::{LLVM_NOTE, Linker, Toolchain, fitting, linker, toolchains};
 
 /// Version of the linker that `cargo xtask setup` installs.
 pub const LINKER_VERSION: &str = "0.13.0";
@@ -33,7 +33,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoToolchain => f.write_str("no Rust toolchain here can build `core` from source for BPF"),
+            Self::NoToolchain => f.write_str(
+                "no Rust toolchain here can build `core` from source for BPF and has the linker's LLVM",
+            ),
             Self::NoLinker => f.write_str("bpf-linker is not installed"),
             Self::Start(error) => write!(f, "the eBPF build could not be started: {error}"),
             Self::Failed => f.write_str("the eBPF build failed"),
@@ -78,8 +80,8 @@ pub fn build(root: &Path, target: &Path, bin: &str, features: &[&str]) -> Result
 /// # Errors
 /// Toolchain or linker are missing.
 pub fn cargo(root: &Path, target: &Path, verb: &str) -> Result<Command, Error> {
-    let toolchain = toolchain().ok_or(Error::NoToolchain)?;
     let linker = linker(&tools_dir(target)).ok_or(Error::NoLinker)?;
+    let toolchain = fitting(&toolchains(), &linker).ok_or(Error::NoToolchain)?;
     let mut command = Command::new(&toolchain.cargo);
     clean_environment(&mut command);
     let mut path = linker.directory.into_os_string();

@@ -23,12 +23,24 @@ pub struct Linker {
     pub directory: PathBuf,
     /// What it says of itself.
     pub version: String,
+    /// Major version of its LLVM, where it was noted at its installation. A prebuilt one carries a recent LLVM.
+    pub llvm: Option<u32>,
 }
 
-/// The first toolchain that can build `core`: a nightly of rustup with its source, else the distribution's.
+/// File beside the linker that `cargo xtask setup` installs: the major version of its LLVM.
+pub const LLVM_NOTE: &str = "llvm-version";
+
+/// Every toolchain here that can build `core`: nightlies of rustup with their source, then the distribution's.
 #[must_use]
-pub fn toolchain() -> Option<Toolchain> {
-    rustup_nightlies().into_iter().chain([PathBuf::from("/usr")]).find_map(|root| in_sysroot(&root))
+pub fn toolchains() -> Vec<Toolchain> {
+    let roots = rustup_nightlies().into_iter().chain([PathBuf::from("/usr")]);
+    roots.filter_map(|root| in_sysroot(&root)).collect()
+}
+
+/// The toolchain that fits this linker: one with the same LLVM, where the linker's is known.
+#[must_use]
+pub fn fitting(toolchains: &[Toolchain], linker: &Linker) -> Option<Toolchain> {
+    toolchains.iter().find(|toolchain| linker.llvm.is_none_or(|llvm| llvm == toolchain.llvm)).cloned()
 }
 
 /// Directories of the nightlies that rustup has installed.
@@ -77,7 +89,9 @@ pub fn linker(tools: &Path) -> Option<Linker> {
             return None;
         }
         let version = output(Command::new(&linker).arg("--version"))?.trim().to_owned();
-        Some(Linker { directory, version })
+        let note = std::fs::read_to_string(directory.parent()?.join(LLVM_NOTE)).ok();
+        let llvm = note.and_then(|note| note.trim().parse().ok());
+        Some(Linker { directory, version, llvm })
     })
 }
 
@@ -89,4 +103,24 @@ fn output(command: &mut Command) -> Option<String> {
         return None;
     }
     String::from_utf8(output.stdout).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linker_gets_the_toolchain_of_its_llvm() {
+        let toolchain = |llvm| Toolchain {
+            name: format!("rustc {llvm}"),
+            rustc: PathBuf::new(),
+            cargo: PathBuf::new(),
+            llvm,
+        };
+        let all = [toolchain(23), toolchain(22)];
+        let linker = |llvm| Linker { directory: PathBuf::new(), version: String::new(), llvm };
+        assert_eq!(fitting(&all, &linker(Some(22))), Some(toolchain(22)));
+        assert_eq!(fitting(&all, &linker(None)), Some(toolchain(23)));
+        assert_eq!(fitting(&all, &linker(Some(21))), None);
+    }
 }

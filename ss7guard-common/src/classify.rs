@@ -124,10 +124,12 @@ pub struct ChunkVerdict(pub u64);
 
 impl ChunkVerdict {
     const PUNT: u64 = 1 << 8;
-    const DROP: u64 = 1 << 9;
-    const EVIDENCE: u64 = 1 << 10;
+    /// A block entry matched; decides over what is merely punted, also in monitor mode.
+    const BLOCKED: u64 = 1 << 9;
+    const DROP: u64 = 1 << 10;
+    const EVIDENCE: u64 = 1 << 11;
     /// Set in every judgement, so that "none yet" is another number.
-    const JUDGED: u64 = 1 << 11;
+    const JUDGED: u64 = 1 << 12;
 
     #[inline(always)]
     const fn new(reason: Code, action: Action, rule_id: u32, evidence: bool) -> Self {
@@ -139,6 +141,9 @@ impl ChunkVerdict {
         }
         if evidence {
             word |= Self::PUNT | Self::EVIDENCE;
+        }
+        if reason.number() == Reason::BlockedPointCode as u8 {
+            word |= Self::BLOCKED;
         }
         Self(word)
     }
@@ -184,10 +189,10 @@ impl ChunkVerdict {
         (self.0 >> 32) as u32
     }
 
-    /// How strongly this judgement decides the frame: drop over punt over pass.
+    /// How strongly this judgement decides the frame: drop over blocked over punt over pass.
     #[inline(always)]
     const fn rank(self) -> u64 {
-        self.0 & (Self::PUNT | Self::DROP)
+        self.0 & (Self::PUNT | Self::BLOCKED | Self::DROP)
     }
 }
 

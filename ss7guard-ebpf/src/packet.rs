@@ -147,7 +147,9 @@ impl Skb {
     #[inline(always)]
     pub unsafe fn copy(self, off: usize, to: *mut u8, len: usize) -> bool {
         // SAFETY: the context of the running program, and `to` by the caller's promise.
-        unsafe { bpf_skb_load_bytes(self.0.cast::<c_void>(), off as u32, to.cast::<c_void>(), len as u32) == 0 }
+        unsafe {
+            bpf_skb_load_bytes(self.0.cast::<c_void>(), off as u32, to.cast::<c_void>(), len as u32) == 0
+        }
     }
 }
 
@@ -166,4 +168,13 @@ impl ReadAt for Skb {
     fn forget(&self, value: usize, noise: u32) -> usize {
         forget(value, noise)
     }
+}
+
+/// Writes a big-endian number into the linear part of a frame; false if it does not lie inside.
+#[cfg(feature = "bench")]
+pub fn write_be32(ctx: &aya_ebpf::programs::XdpContext, off: usize, value: u32) -> bool {
+    let Some(at) = Linear(ctx.ctx).at::<4>(off) else { return false };
+    // SAFETY: [at, at + 4) lies inside the frame by the check in `at`; `[u8; 4]` has alignment 1.
+    unsafe { core::ptr::write(at as *mut [u8; 4], value.to_be_bytes()) };
+    true
 }

@@ -3,6 +3,8 @@
 pub mod association;
 pub mod corpus;
 pub mod firewall;
+pub mod frame;
 pub mod m3ua;
 pub mod netns;
+pub mod program;
 pub mod traffic;

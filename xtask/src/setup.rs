@@ -1,6 +1,6 @@
 //! Set-up: probes what is there, installs what is missing, says what a person must do where it may not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
@@ -31,6 +31,8 @@ struct Probe {
 enum Fix {
     /// Debian packages.
     Packages(Vec<String>),
+    /// A nightly with its source.
+    Rustup,
     /// The eBPF linker from source.
     Linker { llvm: u32 },
     /// A person must do it.
@@ -46,6 +48,7 @@ impl Fix {
             Self::Linker { llvm } => {
                 format!("cargo install bpf-linker --version {} (LLVM {llvm})", ebpf_build::LINKER_VERSION)
             }
+            Self::Rustup => format!("rustup {}", RUSTUP.join(" ")),
             Self::Person(what) => (*what).to_owned(),
         }
     }
@@ -104,8 +107,13 @@ fn says(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn probe(need: Need) -> Result<Vec<Probe>> {
-    let tools = ebpf_build::tools_dir(&target()?);
-    let toolchain = ebpf_build::toolchain();
+    let linker = ebpf_build::linker(&ebpf_build::tools_dir(&target()?));
+    let toolchains = ebpf_build::toolchains();
+    let toolchain = match &linker {
+        Some(linker) => ebpf_build::fitting(&toolchains, linker),
+        // Without a linker yet, one whose LLVM is at hand to build it with.
+        None => toolchains.iter().find(|one| llvm_config(one.llvm).exists()).or(toolchains.last()).cloned(),
+    };
     let llvm = toolchain.as_ref().map(|toolchain| toolchain.llvm);
     let mut probes = vec![
         Probe {
@@ -122,7 +130,6 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
         },
     ];
     if let Some(llvm) = llvm {
-        let linker = ebpf_build::linker(&tools);
         probes.push(Probe {
             what: "bpf-linker",
             needed: format!("any for LLVM {llvm}"),
@@ -163,15 +170,33 @@ fn is_root() -> bool {
     says("id", &["-u"]).as_deref() == Some("0")
 }
 
-/// How to get a toolchain: by rustup where that works, else the distribution's packages.
+/// Where the LLVM of this major version is configured from.
+fn llvm_config(llvm: u32) -> PathBuf {
+    PathBuf::from(format!("/usr/lib/llvm-{llvm}/bin/llvm-config"))
+}
+
+/// Debian's rustc with its source: the compiler's LLVM is packaged too, so that the linker can be built to match.
+const DEBIAN_TOOLCHAIN: [&str; 3] = ["rustc-web", "rust-web-src", "cargo-web"];
+
+/// How to get a toolchain: the distribution's packages where it has them, else rustup.
 fn toolchain_fix() -> Fix {
-    let mut packages: Vec<String> =
-        ["rustc-web", "rust-web-src", "cargo-web"].into_iter().map(str::to_owned).collect();
-    if says("apt-cache", &["--version"]).is_none() {
-        return Fix::Person("rustup toolchain install nightly --component rust-src --profile minimal");
+    let has_packages = says("apt-cache", &["show", DEBIAN_TOOLCHAIN[0]])
+        .is_some_and(|line| line.starts_with("Package"))
+        || says("apt-get", &["--version"]).is_some() && is_debian_12();
+    if has_packages {
+        Fix::Packages(DEBIAN_TOOLCHAIN.into_iter().map(str::to_owned).collect())
+    } else if says("rustup", &["--version"]).is_some() {
+        Fix::Rustup
+    } else {
+        Fix::Person(
+            "install rustup (https://rustup.rs), or Debian 12's rustc-web, rust-web-src and cargo-web",
+        )
     }
-    packages.sort();
-    Fix::Packages(packages)
+}
+
+/// Before its lists are fetched, a new machine's apt knows of no package.
+fn is_debian_12() -> bool {
+    std::fs::read_to_string("/etc/debian_version").is_ok_and(|version| version.starts_with("12"))
 }
 
 fn install(missing: &[&Probe]) -> Result<()> {
@@ -179,48 +204,26 @@ fn install(missing: &[&Probe]) -> Result<()> {
     for probe in missing {
         match &probe.fix {
             Fix::Packages(names) => packages.extend(names.iter().cloned()),
-            Fix::Linker { .. } => {}
+            Fix::Linker { .. } | Fix::Rustup => {}
             Fix::Person(what) => bail!("{} is missing: {what}", probe.what),
         }
-    }
-    if missing.iter().any(|probe| probe.what == "eBPF toolchain") && rustup_nightly() {
-        packages.retain(|package| !package.contains("-web"));
     }
     if !packages.is_empty() {
         apt(&packages)?;
     }
     for probe in missing {
-        if let Fix::Linker { llvm } = probe.fix {
-            linker(llvm)?;
+        match probe.fix {
+            Fix::Rustup => run(Command::new("rustup").args(RUSTUP))?,
+            Fix::Linker { llvm } => linker(llvm)?,
+            Fix::Packages(_) | Fix::Person(_) => {}
         }
     }
     Ok(())
 }
 
-/// Tries the road by rustup; false where it leads nowhere (no rustup, no network to its server).
-fn rustup_nightly() -> bool {
-    if says("rustup", &["--version"]).is_none() {
-        return false;
-    }
-    let mut command = Command::new("timeout");
-    command.args([
-        "120",
-        "rustup",
-        "toolchain",
-        "install",
-        "nightly",
-        "--component",
-        "rust-src",
-        "--profile",
-        "minimal",
-    ]);
-    command.env("RUSTUP_MAX_RETRIES", "0");
-    if let Err(error) = run(&mut command) {
-        eprintln!("set-up: {error:#}; trying the distribution's packages");
-        return false;
-    }
-    ebpf_build::toolchain().is_some()
-}
+/// What rustup is asked for.
+const RUSTUP: [&str; 7] =
+    ["toolchain", "install", "nightly", "--component", "rust-src", "--profile", "minimal"];
 
 fn apt(packages: &[String]) -> Result<()> {
     let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
@@ -236,19 +239,29 @@ fn apt(packages: &[String]) -> Result<()> {
     run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(packages))
 }
 
-/// Builds the linker against the LLVM of the toolchain.
+/// Installs the linker for this LLVM: a prebuilt one if cargo-binstall is there, else from source.
 fn linker(llvm: u32) -> Result<()> {
-    let config = format!("/usr/lib/llvm-{llvm}/bin");
-    if !Path::new(&config).join("llvm-config").exists() {
+    let tools = ebpf_build::tools_dir(&target()?);
+    if !llvm_config(llvm).exists() && says("cargo-binstall", &["-V"]).is_some() {
+        let mut command = Command::new("cargo-binstall");
+        command
+            .args(["--no-confirm", "--version", ebpf_build::LINKER_VERSION, "--root"])
+            .arg(&tools)
+            .arg("bpf-linker");
+        return run(&mut command);
+    }
+    if !llvm_config(llvm).exists() {
         apt(&[format!("llvm-{llvm}-dev")])?;
     }
-    let tools = ebpf_build::tools_dir(&target()?);
+    let folder = llvm_config(llvm);
+    let folder = folder.parent().unwrap_or(Path::new("/usr/bin")).display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new("cargo");
     command
-        .env("PATH", format!("{config}:{path}"))
+        .env("PATH", format!("{folder}:{path}"))
         .args(["install", "bpf-linker", "--version", ebpf_build::LINKER_VERSION, "--locked", "--quiet"])
         .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(&tools);
-    run(&mut command)
+    run(&mut command)?;
+    Ok(std::fs::write(tools.join(ebpf_build::LLVM_NOTE), format!("{llvm}\n"))?)
 }

@@ -47,6 +47,17 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
 }
 
 impl Loaded {
+    /// Runs the XDP program over a frame, on no interface; gives its action. Its maps see the frame as any other.
+    ///
+    /// # Errors
+    /// The kernel refuses the run.
+    pub fn run_xdp(&mut self, frame: &[u8], repeat: u32) -> Result<u32, KernelError> {
+        let xdp: &mut Xdp = program_mut(&mut self.ebpf, name::XDP_PROGRAM)?;
+        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
+        let result = xdp.test_run(options).map_err(|error| explain_program(name::XDP_PROGRAM, &error))?;
+        Ok(result.return_value)
+    }
+
     /// Runs the start-up program once, on no interface: maps, JIT and log work. Its log line goes to the log.
     ///
     /// # Errors

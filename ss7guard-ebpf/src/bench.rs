@@ -1,0 +1,78 @@
+//! Programs that the bench measures with: floors, a generator, and the classifier under random point codes.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod judge;
+mod maps;
+mod packet;
+mod punt;
+
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::macros::{map, xdp};
+use aya_ebpf::maps::{Array, DevMap};
+use aya_ebpf::programs::XdpContext;
+
+/// 0: state of the generator; 1: 0 for point codes that are not blocked, 1 for blocked ones; 2: offset of the OPC.
+#[map]
+static BENCH: Array<u64> = Array::with_max_entries(3, 0);
+
+/// Where the generator sends to.
+#[map]
+static TX: DevMap = DevMap::with_max_entries(1, 0);
+
+/// The floor: drops everything.
+#[xdp(frags)]
+pub fn bare_drop(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// The other floor: passes everything.
+#[xdp(frags)]
+pub fn bare_pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Sends what it is given to the interface in `TX`.
+#[xdp]
+pub fn generator(_ctx: XdpContext) -> u32 {
+    TX.redirect(0, 0).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// Entries of the bench's block list: 2^20.
+const ENTRY_MASK: u64 = (1 << 20) - 1;
+
+/// The classifier over a frame whose point code is another one each time. Blocked point codes are odd, others even.
+#[xdp(frags)]
+pub fn random_opc(ctx: XdpContext) -> u32 {
+    let (Some(state), Some(mode), Some(offset)) = (BENCH.get_ptr_mut(0), BENCH.get(1), BENCH.get(2)) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    // SAFETY: an aligned map value; one run at a time.
+    let number =
+        unsafe { (*state).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) };
+    // SAFETY: as above.
+    unsafe { *state = number };
+    let random = number >> 33;
+    let code = if *mode == 0 { (random & 0x7f_ffff) << 1 } else { blocked_code(random & ENTRY_MASK) };
+    if !packet::write_be32(&ctx, *offset as usize, code as u32) {
+        return xdp_action::XDP_ABORTED;
+    }
+    judge::ingress(&ctx)
+}
+
+/// Point code of an entry of the list, as the bench filled it: spread over the whole space, odd.
+#[inline(always)]
+const fn blocked_code(entry: u64) -> u64 {
+    (entry.wrapping_mul(0x0058_4b6d) & 0x7f_ffff) << 1 | 1
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,122 @@
+//! Kernel verdict against host verdict on 200,000 mutated frames.
+
+use ss7guard_common::abi::{self, Mode};
+use ss7guard_common::verdict::{Action, Reason};
+use ss7guard_common::wire::Remote;
+use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, data, i_data, m3ua_data, sack};
+use ss7guard_lab::program::{DROP, PASS, Program};
+use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::host::Host;
+
+const FRAMES: usize = 200_000;
+
+/// A small generator with a fixed seed: a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).expect("48 bits") % limit
+    }
+}
+
+/// Sound frames of every kind, to be mutated.
+fn seeds() -> Vec<Vec<u8>> {
+    let ok = data(WHOLE, 3, &m3ua_data(0x1009));
+    let bad = data(WHOLE, 3, &m3ua_data(0x203f));
+    let many =
+        [sack(), ok.clone(), bad.clone(), data(FIRST, 3, &m3ua_data(3)[..50]), data(LAST, 3, &[1; 30])];
+    vec![
+        Frame::ipv4(132, &[]).sctp(1, std::slice::from_ref(&ok)).build(),
+        Frame::ipv4(132, &[]).sctp(1, &many).build(),
+        Frame::ipv4(132, &[1; 12]).tag(0x8100).sctp(1, &[bad.clone(), ok.clone()]).build(),
+        Frame::ipv4(132, &[])
+            .tag(0x8100)
+            .tag(0x88a8)
+            .sctp(1, &[i_data(WHOLE, 3, &m3ua_data(0x203f))])
+            .build(),
+        Frame::ipv6(132, &[]).sctp(1, &[sack(), bad]).build(),
+        Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])]).sctp(1, &[ok]).build(),
+        Frame::ipv4(17, &[]).payload(&[0x26, 0xab, 0, 1, 0, 8, 0, 0]).build(),
+        Frame::other(0x0806, &[0; 46]).build(),
+    ]
+}
+
+fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut frame = seeds[random.below(seeds.len())].clone();
+    for _ in 0..random.below(6) {
+        let at = random.below(frame.len());
+        match random.below(8) {
+            0..=2 => frame[at] ^= 1 << random.below(8),
+            3 => frame[at] = u8::try_from(random.below(256)).expect("an octet"),
+            4 => frame[at] = [0, 1, 2, 3, 4, 0x10, 0x40, 0x7f, 0x80, 0xff][random.below(10)],
+            5 => frame.truncate(at.max(14)),
+            6 => frame.insert(at, u8::try_from(random.below(256)).expect("an octet")),
+            _ => {
+                let len = random.below(40).min(frame.len() - at);
+                let piece = frame[at..at + len].to_vec();
+                let to = random.below(frame.len());
+                frame.splice(to..to, piece);
+            }
+        }
+    }
+    frame
+}
+
+#[test]
+fn kernel_and_host_agree_on_mutated_frames() {
+    // Everything is punted, so that each event shows the reason; faults would be dropped, were they enforced.
+    let mut record = abi::Config::fresh();
+    for reason in Reason::ALL {
+        record.set_policy(*reason, Action::Punt);
+    }
+    for reason in [Reason::M3uaTrailing, Reason::ChunkMalformed, Reason::UnexpectedPpid] {
+        record.set_policy(reason, Action::Drop);
+    }
+    let request = BlockRequest {
+        point_code: 0x203f,
+        ni: Some(0),
+        network_appearance: None,
+        ttl: None,
+        rule_id: 7,
+        reason: String::new(),
+    };
+    let mut program = Program::load(64, 1 << 22).expect("load");
+    program.list.add(&request, 0).expect("block");
+    let mut host = Host::new(record);
+    host.block(request.detail(0));
+    let seeds = seeds();
+    let mut random = Random(0x5eed_5eed_5eed_5eed);
+    let mut reasons = std::collections::BTreeMap::<&str, u64>::new();
+    for mode in [Mode::Monitor, Mode::Enforce] {
+        record.mode = mode as u8;
+        program.configure(&record).expect("configure");
+        host.config = record;
+        for number in 0..FRAMES / 2 {
+            let frame = mutate(&mut random, &seeds);
+            let verdict = host.classify(&frame, Remote::Source, 0, |_| {});
+            let action = program.judge(&frame).expect("run");
+            let expected = if verdict.verdict.drops() { DROP } else { PASS };
+            assert_eq!(action, expected, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");
+            let mut events = Vec::new();
+            program.events.drain(4, |event| events.push(event.event));
+            assert_eq!(!events.is_empty(), verdict.verdict.punts(), "frame {number}: {verdict:?}");
+            let reason = verdict.verdict.reason().expect("a reason");
+            *reasons.entry(reason.as_str()).or_default() += 1;
+            if let Some(event) = events.first() {
+                let found = (event.reason, event.chunk_offset as usize, event.rule_id);
+                let wanted = (reason as u8, verdict.chunk_offset, verdict.verdict.rule_id());
+                assert_eq!(found, wanted, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");
+            }
+        }
+    }
+    let counters = program.list.arrays().counters().expect("counters");
+    for ((reason, action), count) in &host.counters {
+        let kernel = counters.iter().find(|one| (one.reason, one.action) == (*reason, *action));
+        assert_eq!(kernel.map(|one| one.count), Some(*count), "{reason:?} {action:?}");
+    }
+    println!("{FRAMES} frames, {} reasons met: {reasons:?}", reasons.len());
+    assert!(reasons.len() > 25, "mutations met {} reasons only: {reasons:?}", reasons.len());
+}
