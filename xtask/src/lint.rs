@@ -13,10 +13,16 @@ fn kernel() -> Result<()> {
     build::run(&mut format)?;
     // The distribution's toolchain for the kernel crate has no clippy; its own lints and rustc's stand in, and the
     // classifier itself is checked by clippy as part of `ss7guard-common`.
-    let mut check = ebpf_build::cargo(&root, &target()?, "check")?;
-    check.args(["--release", "--locked", "--quiet", "--all-features", "--bins"]);
-    check.env("CARGO_ENCODED_RUSTFLAGS", ["-Dwarnings", "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\u{1f}"));
-    build::run(&mut check)
+    for (bin, feature) in [("ss7guard", "trace"), ("bench", "bench")] {
+        let mut check = ebpf_build::cargo(&root, &target()?, "check")?;
+        check.args(["--release", "--locked", "--quiet", "--bin", bin, "--features", feature]);
+        check.env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            ["-Dwarnings", "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\u{1f}"),
+        );
+        build::run(&mut check)?;
+    }
+    Ok(())
 }
 
 fn host() -> Result<()> {
