@@ -1,29 +1,24 @@
-//! The labelled corpus, where it is on this machine, and the comparison with its labels.
+//! The labelled captures, and running the decoder over them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// Environment variable that says that there is no corpus here, so that its tests do not run.
-pub const NO_CORPUS: &str = "SS7GUARD_NO_CORPUS";
-
-/// The folder of the corpus; `None` if the environment says that there is none.
-///
-/// # Errors
-/// It is not there and the environment does not say so.
-pub fn folder() -> Result<Option<PathBuf>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/dev");
-    if folder.is_dir() {
-        return Ok(Some(folder));
+/// The folders of labelled captures: the project's own, and the full corpus where it lies beside the checkout.
+#[must_use]
+pub fn folders() -> Vec<PathBuf> {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let full = package.join("../../shared/corpus/dev");
+    let mut folders = vec![package.join("corpus")];
+    if full.is_dir() {
+        folders.push(full);
+    } else {
+        println!("the full corpus is not there ({}): its part of this test did not run", full.display());
     }
-    if std::env::var_os(NO_CORPUS).is_some() {
-        eprintln!("NOT RUN: {NO_CORPUS} is set and there is no corpus at {}", folder.display());
-        return Ok(None);
-    }
-    bail!("there is no corpus at {}; set {NO_CORPUS}=1 to leave its tests out", folder.display())
+    folders
 }
 
 /// The `ss7guard` binary under test: `SS7GUARD_BIN`, or the one beside the tests.

@@ -1,9 +1,10 @@
 //! The decoder against the labels of the corpus: every field that a label has, on every message.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
-use ss7guard_lab::corpus::{by_place, folder, labels, run_lines};
+use ss7guard_lab::corpus::{by_place, folders, labels, run_lines};
 
 const PLAIN: [&str; 25] = [
     "opc", "dpc", "si", "ni", "sls", "sccp", "cdpa_gt", "cdpa_ssn", "cgpa_gt", "cgpa_ssn", "tcap", "otid",
@@ -25,8 +26,17 @@ fn aspect(record: &Value, key: &str) -> Option<Value> {
     )
 }
 
-fn compare(name: &str) {
-    let Some(folder) = folder().expect("corpus") else { return };
+/// Compares a capture in every folder that has it; gives in how many.
+fn compare(name: &str) -> usize {
+    let folders: Vec<_> =
+        folders().into_iter().filter(|folder| folder.join(format!("{name}.pcap")).exists()).collect();
+    for folder in &folders {
+        compare_in(folder, name);
+    }
+    folders.len()
+}
+
+fn compare_in(folder: &Path, name: &str) {
     let capture = folder.join(format!("{name}.pcap"));
     let decoded =
         run_lines(&["decode", "--reveal", "-o", "json", &capture.display().to_string()]).expect("decode");
@@ -69,15 +79,15 @@ fn compare(name: &str) {
 
 #[test]
 fn benign_traffic_decodes_as_its_labels_say() {
-    compare("01_benign");
+    println!("compared in {} folders", compare("01_benign"));
 }
 
 #[test]
 fn attacks_decode_as_their_labels_say() {
-    compare("02_attacks");
+    assert!(compare("02_attacks") > 0);
 }
 
 #[test]
 fn campaigns_decode_as_their_labels_say() {
-    compare("03_campaigns");
+    println!("compared in {} folders", compare("03_campaigns"));
 }

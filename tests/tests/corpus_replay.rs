@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
-use ss7guard_lab::corpus::{by_place, folder, labels, run_lines};
+use ss7guard_lab::corpus::{by_place, folders, labels, run_lines};
 
 /// A configuration made from the corpus' network data, as an operator would write it.
 fn configuration(networks: &Value) -> String {
@@ -33,7 +34,12 @@ fn configuration(networks: &Value) -> String {
 
 #[test]
 fn every_category_1_attack_is_found_and_nothing_benign_is() {
-    let Some(folder) = folder().expect("corpus") else { return };
+    for folder in folders() {
+        check(&folder);
+    }
+}
+
+fn check(folder: &Path) {
     let networks = fs::read_to_string(folder.join("networks.json")).expect("networks.json");
     let networks: Value = serde_json::from_str(&networks).expect("networks.json");
     let directory = tempfile::tempdir().expect("directory");
@@ -41,7 +47,11 @@ fn every_category_1_attack_is_found_and_nothing_benign_is() {
     fs::write(&config, configuration(&networks)).expect("configuration");
     let mut attacks = 0;
     let mut agreed = 0;
+    let mut benign = 0;
     for name in ["01_benign", "02_attacks"] {
+        if !folder.join(format!("{name}.pcap")).exists() {
+            continue;
+        }
         let capture = folder.join(format!("{name}.pcap")).display().to_string();
         let config = config.display().to_string();
         let judged = run_lines(&["replay", &capture, "-c", &config, "-o", "json"]).expect("replay");
@@ -57,9 +67,12 @@ fn every_category_1_attack_is_found_and_nothing_benign_is() {
             } else {
                 assert!(!flagged, "{name} {place:?}: {label} was held to be category 1: {found}");
             }
+            benign += u64::from(label["label"] == "benign");
             agreed += u64::from(label["kind"] == "ati_by_agreement" && label["dir"] == "in");
         }
     }
-    assert!(attacks > 100 && agreed > 5, "{attacks} attacks, {agreed} by agreement");
-    println!("{attacks} category 1 attacks found, {agreed} requests by agreement let pass");
+    assert!(attacks > 20 && benign > 500, "{attacks} attacks, {benign} benign");
+    println!(
+        "{attacks} category 1 attacks found, {benign} benign messages let be, {agreed} of them by agreement"
+    );
 }

@@ -10,6 +10,7 @@ use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::m3ua::{self, Label};
 use ss7guard_lab::netns::Wire;
 use ss7guard_lab::traffic::Kind;
+use ss7guard_userspace::kernel::Maps;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -223,6 +224,26 @@ fn a_second_controller_and_a_foreign_program_are_refused_with_nothing_changed() 
     let error = other.command(&["detach", "--all"]).unwrap_err().to_string();
     assert!(error.contains("nothing is attached"), "{error}");
     assert_eq!(firewall.json(&["status"]).expect("status")["controller"], "running");
+}
+
+#[test]
+fn pins_of_another_version_are_refused_and_go_on_working() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall =
+        Firewall::new(&wire.host, "mode = \"enforce\"", "[[block]]\npc = \"4-7-7\"").expect("firewall");
+    firewall.start().expect("start");
+    firewall.end(Signal::TERM).expect("stop");
+    let bpffs = firewall.folder().join("bpf");
+    let mut maps = Maps::open(&bpffs).expect("maps");
+    let mut record = maps.config().expect("CONFIG");
+    record.abi_version += 1;
+    maps.set_config(record).expect("write");
+    let error = firewall.start().unwrap_err().to_string();
+    assert!(error.contains("are of another version"), "{error}");
+    let link = Link::up(&wire, 11, false);
+    link.roam(ROGUE, 0..3);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(link.arrived(), [], "what the other version blocks stays blocked");
 }
 
 /// Waits until something holds.
