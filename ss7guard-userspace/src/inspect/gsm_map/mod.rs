@@ -7,6 +7,7 @@
 pub mod extract;
 pub mod operations;
 mod paths;
+mod subscription;
 
 pub use extract::{Field, Identities};
 
