@@ -14,47 +14,59 @@ use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
 use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
-use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
+use crate::wire::{Address, Maybe, Network, Remote, SctpSpan, ipv4, ipv6};
 
-/// Facts about the packet that the judgement of a chunk needs; packed, because they cross a kernel function call.
+/// Where things are in the packet, for the judgement of a chunk; packed, because it crosses a kernel function call.
+/// What few chunks need (ports, addresses) is read again by those that do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope(pub u32);
 
 impl Scope {
-    const BITS_MASK: u32 = 0xff;
-    const SIGNALLING: u32 = 1 << 8;
+    const OFFSET_MASK: u32 = 0xff;
+    const V6: u32 = 1 << 8;
     const VTAG_ZERO: u32 = 1 << 9;
+    const REMOTE_IS_DESTINATION: u32 = 1 << 10;
+    const START_SHIFT: u32 = 16;
 
     #[inline(always)]
-    const fn new(point_code_bits: u8, signalling: bool, vtag_zero: bool) -> Self {
-        let mut word = point_code_bits as u32;
-        if signalling {
-            word |= Self::SIGNALLING;
+    const fn new(span: &SctpSpan, remote: Remote, vtag_zero: bool) -> Self {
+        let mut word = (span.start as u32).wrapping_shl(Self::START_SHIFT)
+            | (span.network.offset as u32 & Self::OFFSET_MASK);
+        if span.network.v6 {
+            word |= Self::V6;
         }
         if vtag_zero {
             word |= Self::VTAG_ZERO;
         }
+        if matches!(remote, Remote::Destination) {
+            word |= Self::REMOTE_IS_DESTINATION;
+        }
         Self(word)
     }
 
-    /// Width of the peer's point codes, in bits.
+    /// Address of the remote end.
     #[inline(always)]
-    #[must_use]
-    pub const fn point_code_bits(self) -> u32 {
-        self.0 & Self::BITS_MASK
+    fn remote<R: ReadAt + ?Sized>(self, frame: &R) -> Option<Address> {
+        let network = Network { offset: (self.0 & Self::OFFSET_MASK) as usize, v6: self.0 & Self::V6 != 0 };
+        let which =
+            if self.0 & Self::REMOTE_IS_DESTINATION == 0 { Remote::Source } else { Remote::Destination };
+        network.address(frame, which)
     }
 
     /// Whether one of the ports is a signalling port.
     #[inline(always)]
-    #[must_use]
-    pub const fn signalling(self) -> bool {
-        self.0 & Self::SIGNALLING != 0
+    fn signalling<R: ReadAt + ?Sized>(self, frame: &R, config: &Config) -> bool {
+        match frame.read_at((self.0 >> Self::START_SHIFT) as usize) {
+            Some([s0, s1, d0, d1]) => {
+                config.is_signalling(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
+            }
+            None => true,
+        }
     }
 
     /// Whether the verification tag is zero.
     #[inline(always)]
-    #[must_use]
-    pub const fn vtag_zero(self) -> bool {
+    const fn vtag_zero(self) -> bool {
         self.0 & Self::VTAG_ZERO != 0
     }
 }
@@ -277,7 +289,7 @@ pub fn frame<R: ReadAt + ?Sized, E: Env<R>>(
     config: &Config,
     env: &mut E,
 ) -> FrameVerdict {
-    located(frame, sctp_span(frame, len, remote), config, env)
+    located(frame, sctp_span(frame, len), remote, config, env)
 }
 
 /// Judges a frame in which [`sctp_span`] looked for the SCTP packet already.
@@ -285,21 +297,22 @@ pub fn frame<R: ReadAt + ?Sized, E: Env<R>>(
 pub fn located<R: ReadAt + ?Sized, E: Env<R>>(
     frame: &R,
     span: Result<SctpSpan, Reason>,
+    remote: Remote,
     config: &Config,
     env: &mut E,
 ) -> FrameVerdict {
     match span {
-        Ok(span) => packet(frame, &span, config, env),
+        Ok(span) => packet(frame, &span, remote, config, env),
         Err(reason) => FrameVerdict::whole(conclude(config, reason.into(), env)),
     }
 }
 
 /// Finds the SCTP packet in a frame of `len` octets.
 #[inline(always)]
-pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize, remote: Remote) -> Result<SctpSpan, Reason> {
+pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize) -> Result<SctpSpan, Reason> {
     match ethernet::payload(frame)? {
-        (EtherType::IPV4, off) => ipv4::sctp(frame, off, len, remote),
-        (EtherType::IPV6, off) => ipv6::sctp(frame, off, len, remote),
+        (EtherType::IPV4, off) => ipv4::sctp(frame, off, len),
+        (EtherType::IPV6, off) => ipv6::sctp(frame, off, len),
         (other, _) if other.is_encapsulation() => Err(Reason::L2Encapsulated),
         _ => Err(Reason::NotIp),
     }
@@ -310,6 +323,7 @@ pub fn sctp_span<R: ReadAt + ?Sized>(frame: &R, len: usize, remote: Remote) -> R
 fn packet<R: ReadAt + ?Sized, E: Env<R>>(
     frame: &R,
     span: &SctpSpan,
+    remote: Remote,
     config: &Config,
     env: &mut E,
 ) -> FrameVerdict {
@@ -317,9 +331,7 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(header) => header,
         Err(reason) => return FrameVerdict::whole(conclude(config, reason.into(), env)),
     };
-    let bits = env.point_code_bits(&span.remote).unwrap_or(config.default_point_code_bits);
-    let signalling = config.is_signalling(header.source_port, header.destination_port);
-    let scope = Scope::new(bits, signalling, header.vtag == 0);
+    let scope = Scope::new(span, remote, header.vtag == 0);
     // From here on it does not matter how the packet was found.
     let scope = Scope(frame.forget(scope.0 as usize, header.vtag) as u32);
     let start = frame.forget(span.start, header.vtag);
@@ -351,8 +363,12 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
             let verdict = env.user_data(frame, config, scope, off, chunk);
             result.join(verdict, off, chunk.len);
         }
+        off = chunk.next(off);
+        if off >= end {
+            break;
+        }
         result.forget(frame, chunk.word);
-        off = frame.forget(chunk.next(off), chunk.word);
+        off = frame.forget(off, chunk.word);
     }
     if fault.is_none() && !result.judged() {
         fault = Reason::SctpControl.into();
@@ -377,11 +393,11 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(user_data) => user_data,
         Err(reason) => return conclude(config, reason.into(), env),
     };
-    let parsed = content(frame, scope, off, &chunk, &user_data);
+    let parsed = content(frame, config, scope, off, &chunk, &user_data);
     // From here on it does not matter how the fault was found.
     let fault = Code(frame.forget(parsed.fault.0, user_data.tsn));
     let verdict = match &parsed.data {
-        Some(data) => judge(config, scope, &chunk, data, fault, env),
+        Some(data) => judge(frame, config, scope, &chunk, data, fault, env),
         None => conclude(config, fault, env),
     };
     env.observe(&Observed { offset: off, chunk, user_data, data: parsed.data, verdict });
@@ -392,13 +408,14 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
 #[inline(always)]
 fn content<R: ReadAt + ?Sized>(
     frame: &R,
+    config: &Config,
     scope: Scope,
     off: usize,
     chunk: &Chunk,
     user_data: &UserData,
 ) -> Parsed {
     let m3ua = user_data.ppid == Some(Ppid::M3UA);
-    if !m3ua && !scope.signalling() && user_data.ppid.is_some() {
+    if !m3ua && !scope.signalling(frame, config) && user_data.ppid.is_some() {
         return Parsed::fault(Reason::OtherPayload);
     }
     if chunk.flags & data_flag::BEGIN == 0 {
@@ -425,6 +442,7 @@ fn content<R: ReadAt + ?Sized>(
 /// away by adding a fault to its message, or by choosing another network indicator.
 #[inline(always)]
 fn judge<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
     config: &Config,
     scope: Scope,
     chunk: &Chunk,
@@ -450,7 +468,7 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     }
     let found = if label.ni > 3 {
         Reason::NetworkIndicatorInvalid
-    } else if (u64::from(label.opc) | u64::from(label.dpc)).wrapping_shr(scope.point_code_bits()) != 0 {
+    } else if too_wide(frame, config, scope, label.opc | label.dpc, env) {
         Reason::PointCodeTooWide
     } else if chunk.flags & data_flag::END == 0 {
         Reason::SctpFirstFragment
@@ -460,4 +478,26 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
         Reason::OtherUserPart
     };
     conclude(config, fault.or(found), env)
+}
+
+/// Whether point codes (their bits together) are wider than the remote end's network has. The peer is looked up only
+/// if they are wider than the narrowest width there is.
+#[inline(always)]
+fn too_wide<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    codes: u32,
+    env: &mut E,
+) -> bool {
+    const NARROWEST_BITS: u32 = 14;
+    if codes >> NARROWEST_BITS == 0 {
+        return false;
+    }
+    let known = match scope.remote(frame) {
+        Some(remote) => env.point_code_bits(&remote),
+        None => None,
+    };
+    let bits = known.unwrap_or(config.default_point_code_bits);
+    u64::from(codes).wrapping_shr(u32::from(bits)) != 0
 }

@@ -96,14 +96,14 @@ pub fn ingress(ctx: &XdpContext) -> u32 {
     let Some(config) = maps::config() else { return xdp_action::XDP_PASS };
     let env = &mut Kernel::<false> { config };
     let linear = Linear(ctx.ctx);
-    let span = classify::sctp_span(&linear, linear.len(), Remote::Source);
+    let span = classify::sctp_span(&linear, linear.len());
     let verdict = match span {
         // A frame in several buffers shows here: its SCTP packet ends beyond the linear part.
         Err(reason) if wants_more(reason) && Paged(ctx.ctx).len() > linear.len() => {
             let paged = Paged(ctx.ctx);
             classify::frame(&paged, paged.len(), Remote::Source, config, env)
         }
-        span => classify::located(&linear, span, config, env),
+        span => classify::located(&linear, span, Remote::Source, config, env),
     };
     trace(ctx, &verdict);
     if verdict.verdict.punts() {

@@ -1,6 +1,6 @@
 //! Copies of frames for the controller: an event header and the octets of the frame, through the ring buffer.
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::programs::{TcContext, XdpContext};
 use ss7guard_common::abi::{ABI_VERSION, Config, EVENT_CAPTURE_LEN, Event, Mode, PuntCounter, event_flag};
@@ -11,10 +11,6 @@ use ss7guard_common::wire::sctp;
 
 use crate::maps::{self, EVENTS};
 use crate::packet::{Paged, Skb, hide};
-
-/// Octets in the ring from which on the consumer is woken. Below, it looks by itself every few milliseconds: a
-/// wake-up for each event costs the sender far more than the copy.
-const WAKEUP_AT: u64 = 64 * 1024;
 
 /// Sends a frame that arrived.
 #[inline(always)]
@@ -128,12 +124,9 @@ fn send(egress: bool, event: Event, copy: impl FnOnce(*mut u8, usize) -> bool) {
     }
     // SAFETY: header and `len` octets were written.
     let record = unsafe { core::slice::from_raw_parts(scratch, size_of::<Event>() + len) };
-    let wakeup = if EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKEUP_AT {
-        BPF_RB_FORCE_WAKEUP
-    } else {
-        BPF_RB_NO_WAKEUP
-    };
-    if EVENTS.output::<[u8]>(record, u64::from(wakeup)).is_err() {
+    // Nobody is woken: the controller looks by itself every few milliseconds. A wake-up for each event costs the
+    // sender many times the copy.
+    if EVENTS.output::<[u8]>(record, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
         maps::count_punt(PuntCounter::Overrun);
         return;
     }

@@ -2,7 +2,7 @@
 
 use crate::read::ReadAt;
 use crate::verdict::Reason;
-use crate::wire::{Address, Remote, SctpSpan};
+use crate::wire::{Network, SctpSpan};
 
 /// IP protocol numbers, shared with IPv6's next header field.
 pub mod protocol {
@@ -25,13 +25,8 @@ pub mod protocol {
 /// UDP port of encapsulated SCTP (RFC 6951 §5.1).
 pub const SCTP_OVER_UDP_PORT: u16 = 9899;
 
-mod field {
-    pub(super) const TOTAL_LENGTH: usize = 2;
-    pub(super) const FRAGMENT: usize = 6;
-    pub(super) const PROTOCOL: usize = 9;
-    pub(super) const SOURCE: usize = 12;
-    pub(super) const DESTINATION: usize = 16;
-}
+/// Octets of the header without options.
+pub const HEADER_LEN: usize = 20;
 
 /// More-fragments flag and fragment offset; the reserved and don't-fragment bits are outside.
 const FRAGMENT_MASK: u16 = 0x3fff;
@@ -41,25 +36,19 @@ const FRAGMENT_OFFSET_MASK: u16 = 0x1fff;
 
 /// Finds the SCTP packet in the IPv4 packet at `off` of a frame of `len` octets.
 #[inline(always)]
-pub fn sctp<R: ReadAt + ?Sized>(
-    frame: &R,
-    off: usize,
-    len: usize,
-    remote: Remote,
-) -> Result<SctpSpan, Reason> {
-    let version_ihl = frame.u8_at(off).ok_or(Reason::FrameTruncated)?;
+pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<SctpSpan, Reason> {
+    let octets: [u8; HEADER_LEN] = frame.read_at(off).ok_or(Reason::FrameTruncated)?;
+    let [version_ihl, _, t0, t1, _, _, f0, f1, _, protocol, ..] = octets;
     let header = usize::from(version_ihl & 0x0f).wrapping_mul(4);
-    if version_ihl >> 4 != 4 || header < 20 {
+    if version_ihl >> 4 != 4 || header < HEADER_LEN {
         return Err(Reason::Ipv4Malformed);
     }
-    let protocol = frame.u8_at(off.wrapping_add(field::PROTOCOL)).ok_or(Reason::FrameTruncated)?;
-    let fragment = frame.be16_at(off.wrapping_add(field::FRAGMENT)).ok_or(Reason::FrameTruncated)?;
+    let fragment = u16::from_be_bytes([f0, f1]);
     if protocol != protocol::SCTP {
         let first = fragment & FRAGMENT_OFFSET_MASK == 0;
         return Err(other_protocol(frame, protocol, off.wrapping_add(header), first));
     }
-    let total =
-        usize::from(frame.be16_at(off.wrapping_add(field::TOTAL_LENGTH)).ok_or(Reason::FrameTruncated)?);
+    let total = usize::from(u16::from_be_bytes([t0, t1]));
     let end = off.wrapping_add(total);
     if total < header || end > len {
         return Err(Reason::Ipv4Malformed);
@@ -67,12 +56,7 @@ pub fn sctp<R: ReadAt + ?Sized>(
     if fragment & FRAGMENT_MASK != 0 {
         return Err(Reason::IpFragment);
     }
-    let field = match remote {
-        Remote::Source => field::SOURCE,
-        Remote::Destination => field::DESTINATION,
-    };
-    let remote = frame.be32_at(off.wrapping_add(field)).ok_or(Reason::FrameTruncated)?;
-    Ok(SctpSpan { start: off.wrapping_add(header), end, remote: Address::from_ipv4(remote) })
+    Ok(SctpSpan { start: off.wrapping_add(header), end, network: Network { offset: off, v6: false } })
 }
 
 /// The reason for a protocol that is not SCTP; `off` is where its header would be, if `first` says that this is

@@ -3,7 +3,7 @@
 use crate::read::ReadAt;
 use crate::verdict::Reason;
 use crate::wire::ipv4::{other_protocol, protocol};
-use crate::wire::{Address, Remote, SctpSpan};
+use crate::wire::{Network, SctpSpan};
 
 /// Extension headers that are looked through. RFC 8200 §4.1 recommends an order in which six can occur.
 pub const MAX_EXT_HEADERS: usize = 6;
@@ -14,8 +14,6 @@ pub const HEADER_LEN: usize = 40;
 mod field {
     pub(super) const PAYLOAD_LENGTH: usize = 4;
     pub(super) const NEXT_HEADER: usize = 6;
-    pub(super) const SOURCE: usize = 8;
-    pub(super) const DESTINATION: usize = 24;
 }
 
 /// Extension header numbers (RFC 8200 §4, RFC 4302, RFC 6275, RFC 7401, RFC 5533).
@@ -31,12 +29,7 @@ mod next {
 
 /// Finds the SCTP packet in the IPv6 packet at `off` of a frame of `len` octets.
 #[inline(always)]
-pub fn sctp<R: ReadAt + ?Sized>(
-    frame: &R,
-    off: usize,
-    len: usize,
-    remote: Remote,
-) -> Result<SctpSpan, Reason> {
+pub fn sctp<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Result<SctpSpan, Reason> {
     let version = frame.u8_at(off).ok_or(Reason::FrameTruncated)?;
     if version >> 4 != 6 {
         return Err(Reason::Ipv6Malformed);
@@ -53,7 +46,7 @@ pub fn sctp<R: ReadAt + ?Sized>(
                 return if end > len || at > end {
                     Err(Reason::Ipv6Malformed)
                 } else {
-                    Ok(SctpSpan { start: at, end, remote: address(frame, off, remote)? })
+                    Ok(SctpSpan { start: at, end, network: Network { offset: off, v6: true } })
                 };
             }
             next::HOP_BY_HOP
@@ -90,20 +83,6 @@ pub fn sctp<R: ReadAt + ?Sized>(
         }
     }
     Err(Reason::TooManyExtHeaders)
-}
-
-#[inline(always)]
-fn address<R: ReadAt + ?Sized>(frame: &R, off: usize, remote: Remote) -> Result<Address, Reason> {
-    let at = off.wrapping_add(match remote {
-        Remote::Source => field::SOURCE,
-        Remote::Destination => field::DESTINATION,
-    });
-    Ok(Address([
-        frame.be32_at(at).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(at.wrapping_add(4)).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(at.wrapping_add(8)).ok_or(Reason::FrameTruncated)?,
-        frame.be32_at(at.wrapping_add(12)).ok_or(Reason::FrameTruncated)?,
-    ]))
 }
 
 /// A fragment whose fragmentable part starts with this header. An extension header may hide anything behind it.

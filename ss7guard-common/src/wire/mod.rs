@@ -3,6 +3,8 @@
 //! Every function takes offsets from the start of the frame, reads through [`crate::read::ReadAt`], and says
 //! with a [`crate::verdict::Reason`] what it could not make sense of. Every loop has a named bound.
 
+use crate::read::ReadAt;
+
 pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
@@ -23,8 +25,35 @@ pub struct SctpSpan {
     pub start: usize,
     /// Offset after the last octet of the SCTP packet (link-layer padding is outside).
     pub end: usize,
-    /// Address of the remote end, as [`Remote`] said.
-    pub remote: Address,
+    /// Where the IP header is.
+    pub network: Network,
+}
+
+/// Where an IP header is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its offset; 14 to 22.
+    pub offset: usize,
+    /// Whether it is IPv6.
+    pub v6: bool,
+}
+
+impl Network {
+    /// An address of this header; `None` if it is not in the frame.
+    #[inline(always)]
+    pub fn address<R: ReadAt + ?Sized>(self, frame: &R, which: Remote) -> Option<Address> {
+        let at = |source: usize, destination: usize| {
+            self.offset.wrapping_add(match which {
+                Remote::Source => source,
+                Remote::Destination => destination,
+            })
+        };
+        if !self.v6 {
+            return frame.be32_at(at(12, 16)).map(Address::from_ipv4);
+        }
+        let octets: [u8; 16] = frame.read_at(at(8, 24))?;
+        Some(Address::from_ipv6(u128::from_be_bytes(octets)))
+    }
 }
 
 /// Which address of a packet is the remote end's.

@@ -58,10 +58,12 @@ pub fn header<R: ReadAt + ?Sized>(frame: &R, start: usize, end: usize) -> Result
     if end.wrapping_sub(start) < HEADER_LEN {
         return Err(Reason::SctpTruncated);
     }
+    let [s0, s1, d0, d1, v0, v1, v2, v3, _, _, _, _]: [u8; HEADER_LEN] =
+        frame.read_at(start).ok_or(Reason::SctpTruncated)?;
     Ok(Header {
-        source_port: frame.be16_at(start).ok_or(Reason::SctpTruncated)?,
-        destination_port: frame.be16_at(start.wrapping_add(2)).ok_or(Reason::SctpTruncated)?,
-        vtag: frame.be32_at(start.wrapping_add(4)).ok_or(Reason::SctpTruncated)?,
+        source_port: u16::from_be_bytes([s0, s1]),
+        destination_port: u16::from_be_bytes([d0, d1]),
+        vtag: u32::from_be_bytes([v0, v1, v2, v3]),
     })
 }
 
@@ -141,20 +143,21 @@ pub fn user_data<R: ReadAt + ?Sized>(frame: &R, off: usize, chunk: &Chunk) -> Re
     if chunk.len <= header {
         return Err(Reason::ChunkMalformed);
     }
-    let ppid = if interleaved && chunk.flags & data_flag::BEGIN == 0 {
-        None
+    let [_, _, _, _, t0, t1, t2, t3, s0, s1, a0, a1, b0, b1, b2, b3]: [u8; DATA_HEADER_LEN] =
+        frame.read_at(off).ok_or(Reason::ChunkMalformed)?;
+    let last = u32::from_be_bytes([b0, b1, b2, b3]);
+    // In DATA the fourth word is the PPID; in I-DATA it is the message identifier, and the PPID follows it.
+    let (sequence, ppid) = if !interleaved {
+        (u32::from(u16::from_be_bytes([a0, a1])), Some(Ppid(last)))
+    } else if chunk.flags & data_flag::BEGIN == 0 {
+        (last, None)
     } else {
-        let at = off.wrapping_add(header).wrapping_sub(4);
-        Some(Ppid(frame.be32_at(at).ok_or(Reason::ChunkMalformed)?))
-    };
-    let sequence = if interleaved {
-        frame.be32_at(off.wrapping_add(12)).ok_or(Reason::ChunkMalformed)?
-    } else {
-        u32::from(frame.be16_at(off.wrapping_add(10)).ok_or(Reason::ChunkMalformed)?)
+        let ppid = frame.be32_at(off.wrapping_add(DATA_HEADER_LEN)).ok_or(Reason::ChunkMalformed)?;
+        (last, Some(Ppid(ppid)))
     };
     Ok(UserData {
-        tsn: frame.be32_at(off.wrapping_add(4)).ok_or(Reason::ChunkMalformed)?,
-        stream: frame.be16_at(off.wrapping_add(8)).ok_or(Reason::ChunkMalformed)?,
+        tsn: u32::from_be_bytes([t0, t1, t2, t3]),
+        stream: u16::from_be_bytes([s0, s1]),
         sequence,
         ppid,
         payload: off.wrapping_add(header),

@@ -238,7 +238,7 @@ impl Core {
     pub(super) fn sweep(&mut self) {
         self.wall_offset_ns = kernel::wall_offset_ns();
         let now_ns = kernel::monotonic_ns();
-        match self.list.remove_where(|detail| detail.expires_ns != 0 && detail.expires_ns < now_ns) {
+        match self.list.remove_where(|detail| detail.expires_at != 0 && detail.expires_at < now_ns) {
             Ok(expired) => {
                 for Entry { detail, hits } in expired {
                     self.pipeline.host.unblock(&detail);

@@ -296,11 +296,14 @@ impl Arrays for Maps {
     }
 
     fn detail(&self, slot: u32) -> Result<BlockDetail, KernelError> {
-        self.detail.get(&slot, 0).map_err(failed("read BLOCK_DETAIL"))
+        let mut detail = self.detail.get(&slot, 0).map_err(failed("read BLOCK_DETAIL"))?;
+        detail.expires_at = self.ticks.time_of(detail.expires_at);
+        Ok(detail)
     }
 
     fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError> {
-        self.detail.set(slot, value, 0).map_err(failed("write BLOCK_DETAIL"))
+        let in_ticks = BlockDetail { expires_at: self.ticks.ticks_at(value.expires_at), ..value };
+        self.detail.set(slot, in_ticks, 0).map_err(failed("write BLOCK_DETAIL"))
     }
 
     fn hits(&self, slot: u32) -> Result<u64, KernelError> {
