@@ -8,50 +8,86 @@ pub struct Object<'a> {
 
 impl<'a> Object<'a> {
     /// Opens an object.
+    #[inline]
     pub fn begin(out: &'a mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, first: true }
     }
 
     /// Closes it.
+    #[inline]
     pub fn end(self) {
         self.out.push(b'}');
     }
 
     /// Writes a key; the caller writes the value into the buffer it gets.
+    // Inlined with a literal key, the buffer below becomes constants and the copies a few stores.
+    #[inline(always)]
     pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        const LONGEST: usize = 28;
+        let len = key.len();
+        if len > LONGEST {
+            return self.long_key(key);
+        }
+        let mut written = [b'"'; LONGEST + 4];
+        written[0] = b',';
+        written[2..2 + len].copy_from_slice(key.as_bytes());
+        written[3 + len] = b':';
+        // Two copies of constant length rather than one of a length that depends.
+        if self.first {
+            self.first = false;
+            self.out.extend_from_slice(&written[1..4 + len]);
+        } else {
+            self.out.extend_from_slice(&written[..4 + len]);
+        }
+        self.out
+    }
+
+    #[cold]
+    fn long_key(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.first {
             self.out.push(b',');
         }
         self.first = false;
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        text(self.out, key);
+        self.out.push(b':');
         self.out
     }
 
     /// A number.
+    #[inline(always)]
     pub fn number(&mut self, key: &str, value: impl Into<i64>) {
         number(self.key(key), value.into());
     }
 
     /// A text.
+    #[inline(always)]
     pub fn text(&mut self, key: &str, value: &str) {
         text(self.key(key), value);
     }
 
+    /// A text of letters, digits and the like, none of which JSON wants escaped.
+    #[inline(always)]
+    pub fn plain(&mut self, key: &str, value: &[u8]) {
+        let out = self.key(key);
+        out.push(b'"');
+        out.extend_from_slice(value);
+        out.push(b'"');
+    }
+
     /// A truth value.
+    #[inline(always)]
     pub fn flag(&mut self, key: &str, value: bool) {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// Octets as lower-case hexadecimal text.
+    #[inline(always)]
     pub fn hex(&mut self, key: &str, octets: &[u8]) {
         let out = self.key(key);
         out.push(b'"');
         for octet in octets {
-            out.push(hex_digit(octet >> 4));
-            out.push(hex_digit(octet & 0x0f));
+            out.extend_from_slice(&[hex_digit(octet >> 4), hex_digit(octet & 0x0f)]);
         }
         out.push(b'"');
     }
@@ -62,26 +98,54 @@ const fn hex_digit(nibble: u8) -> u8 {
 }
 
 /// Writes a decimal number.
+#[inline]
 pub fn number(out: &mut Vec<u8>, value: i64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
+    match value {
+        0..=9 => out.push(b'0' + value as u8),
+        10..=99 => out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]),
+        _ => long_number(out, value),
+    }
+}
+
+fn long_number(out: &mut Vec<u8>, value: i64) {
+    const LONGEST: usize = 20;
+    let mut text = [b'-'; LONGEST];
     let mut rest = value.unsigned_abs();
-    loop {
+    let sign = usize::from(value < 0);
+    let len = sign + 1 + rest.checked_ilog10().unwrap_or(0) as usize;
+    let mut at = len;
+    while at > sign {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        text[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
+    short(out, &text, len);
+}
+
+/// Appends the first `len` octets of a short buffer: copying all of it and taking the rest back is a few stores,
+/// where a copy of unknown length is a call.
+#[inline(always)]
+pub fn short<const N: usize>(out: &mut Vec<u8>, buffer: &[u8; N], len: usize) {
+    let end = out.len() + len.min(N);
+    out.extend_from_slice(buffer);
+    out.truncate(end);
 }
 
 /// Writes a text with its quotes; characters that JSON wants escaped are.
+#[inline]
 pub fn text(out: &mut Vec<u8>, value: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if !value.bytes().all(plain) {
+        return escaped(out, value);
+    }
+    out.reserve(value.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
+#[cold]
+fn escaped(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
     for byte in value.bytes() {
         match byte {
@@ -107,6 +171,9 @@ mod tests {
         let mut object = Object::begin(&mut out);
         object.number("least", i64::MIN);
         object.number("zero", 0);
+        object.number("two", 42);
+        object.number("three", -421);
+        object.text("a key that is longer than any other key here", "kept");
         object.text("text", "a\"b\\c\nd é");
         object.hex("hex", &[0x00, 0xaf]);
         object.flag("flag", true);
@@ -114,6 +181,9 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["least"], i64::MIN);
         assert_eq!(value["zero"], 0);
+        assert_eq!(value["two"], 42);
+        assert_eq!(value["three"], -421);
+        assert_eq!(value["a key that is longer than any other key here"], "kept");
         assert_eq!(value["text"], "a\"b\\c\nd é");
         assert_eq!(value["hex"], "00af");
         assert_eq!(value["flag"], true);

@@ -21,7 +21,7 @@ impl Default for Digits {
 
 impl PartialEq for Digits {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -29,7 +29,7 @@ impl Eq for Digits {}
 
 impl std::hash::Hash for Digits {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
@@ -70,10 +70,19 @@ impl Digits {
     /// The digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.ascii
-            .get(..usize::from(self.len))
-            .and_then(|ascii| std::str::from_utf8(ascii).ok())
-            .unwrap_or("")
+        std::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// The digits as ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.ascii.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The digits as ASCII, with zeros up to the most there can be.
+    #[must_use]
+    pub const fn padded(&self) -> &[u8; MAX_DIGITS] {
+        &self.ascii
     }
 
     /// How many.
@@ -98,13 +107,13 @@ impl Digits {
     /// Without a filler (`f`) in the last place.
     #[must_use]
     pub fn without_filler(self) -> Self {
-        if self.as_str().ends_with('f') { self.without_last() } else { self }
+        if self.as_bytes().last() == Some(&b'f') { self.without_last() } else { self }
     }
 
     /// Whether all are decimal.
     #[must_use]
     pub fn is_decimal(&self) -> bool {
-        self.as_str().bytes().all(|b| b.is_ascii_digit())
+        self.as_bytes().iter().all(u8::is_ascii_digit)
     }
 }
 
@@ -127,7 +136,7 @@ pub fn imsi(octets: &[u8], offset: usize, findings: &mut Findings) -> Digits {
 pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
     let (nature_plan, rest) = octets.split_first()?;
     let digits = Digits::from_swapped(rest).without_filler();
-    if digits.is_empty() || digits.as_str().contains('f') {
+    if digits.is_empty() || digits.as_bytes().contains(&b'f') {
         findings.note(Finding::OddDigits, offset);
     }
     Some(Address { nature: nature_plan >> 4 & 7, plan: nature_plan & 0x0f, digits })

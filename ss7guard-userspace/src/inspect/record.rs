@@ -3,9 +3,11 @@
 //! Subscriber numbers are masked unless the caller reveals them. Addresses of nodes stay clear; a global title is
 //! masked where it is a subscriber's number (routing on MSISDN, E.212, E.214).
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::IpAddr;
 
+use crate::inspect::ber::Oid;
+use crate::inspect::digits::{Digits, PLAN_E212};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::sccp::Address;
@@ -33,8 +35,8 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
     object.number("frame", frame);
     object.number("chunk", place.chunk);
     if let Some((source, destination)) = place.addresses {
-        object.text("src", &source.to_string());
-        object.text("dst", &destination.to_string());
+        write_address(object.key("src"), source);
+        write_address(object.key("dst"), destination);
     }
     if let Some(tsn) = place.tsn {
         object.number("tsn", tsn);
@@ -77,12 +79,8 @@ fn write_sccp(object: &mut Object<'_>, message: &Message<'_>, reveal: bool) {
     object.text("sccp", sccp.kind.as_str());
     for (gt, ssn, address) in [("cdpa_gt", "cdpa_ssn", &sccp.called), ("cgpa_gt", "cgpa_ssn", &sccp.calling)]
     {
-        if let Some(digits) = address.digits() {
-            if reveal || !is_subscriber(address, message) {
-                object.text(gt, digits);
-            } else {
-                object.text(gt, &mask(digits));
-            }
+        if let Some(title) = address.global_title.filter(|title| !title.digits.is_empty()) {
+            write_digits(object.key(gt), &title.digits, reveal || !is_subscriber(address, message));
         }
         if let Some(number) = address.ssn {
             object.number(ssn, number);
@@ -115,10 +113,7 @@ fn write_tcap(object: &mut Object<'_>, message: &Message<'_>) {
         object.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let _ = write!(text, "{name}");
-        object.text("ac", &text);
+        write_oid(object.key("ac"), name);
     }
     if let Some(cause) = tcap.p_abort {
         object.number("p_abort", cause);
@@ -153,12 +148,12 @@ fn write_component(out: &mut Vec<u8>, component: &Component<'_>, protocol: Proto
                 object.text("operation", name);
             }
         }
-        Some(Code::Global(oid)) => object.text("opcode_oid", &oid.to_string()),
+        Some(Code::Global(oid)) => write_oid(object.key("opcode_oid"), oid),
         None => {}
     }
     match &component.error {
         Some(Code::Local(code)) => object.number("error", *code),
-        Some(Code::Global(oid)) => object.text("error_oid", &oid.to_string()),
+        Some(Code::Global(oid)) => write_oid(object.key("error_oid"), oid),
         None => {}
     }
     object.end();
@@ -181,22 +176,17 @@ fn write_identities(object: &mut Object<'_>, message: &Message<'_>, reveal: bool
     ];
     for (key, field, subscriber) in FIELDS {
         if let Some(digits) = message.identities.get(field) {
-            if subscriber && !reveal {
-                object.text(key, &mask(digits.as_str()));
-            } else {
-                object.text(key, digits.as_str());
-            }
+            write_digits(object.key(key), digits, reveal || !subscriber);
         }
     }
     let Some(tcap) = &message.tcap else { return };
     if let Some(reference) = &tcap.dialogue.destination_reference {
-        let digits = reference.digits.as_str();
-        let shown = if reveal { digits.to_owned() } else { mask(digits) };
-        let is_imsi = reference.plan == crate::inspect::digits::PLAN_E212;
-        object.text(if is_imsi { "map_open_imsi" } else { "map_open_destination" }, &shown);
+        let is_imsi = reference.plan == PLAN_E212;
+        let key = if is_imsi { "map_open_imsi" } else { "map_open_destination" };
+        write_digits(object.key(key), &reference.digits, reveal);
     }
     if let Some(reference) = &tcap.dialogue.originating_reference {
-        object.text("map_open_origin", reference.digits.as_str());
+        write_digits(object.key("map_open_origin"), &reference.digits, true);
     }
 }
 
@@ -215,16 +205,55 @@ fn write_findings(object: &mut Object<'_>, message: &Message<'_>) {
     out.push(b']');
 }
 
+fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    out.push(b'"');
+    match address {
+        IpAddr::V4(address) => write_dotted(out, address.octets()),
+        // Writing to a buffer does not fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
+    out.push(b'"');
+}
+
+fn write_oid(out: &mut Vec<u8>, name: &Oid) {
+    out.push(b'"');
+    write_dotted(out, name.arcs().iter().copied());
+    out.push(b'"');
+}
+
+fn write_dotted(out: &mut Vec<u8>, numbers: impl IntoIterator<Item: Into<i64>>) {
+    for (index, number) in numbers.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        json::number(out, number.into());
+    }
+}
+
+fn write_digits(out: &mut Vec<u8>, digits: &Digits, clear: bool) {
+    out.push(b'"');
+    if clear {
+        json::short(out, digits.padded(), digits.len());
+    } else {
+        out.extend(masked(digits.as_bytes()));
+    }
+    out.push(b'"');
+}
+
 /// A subscriber's number with its middle hidden: country and network stay, and the last two digits.
+fn masked(digits: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let (head, tail) = if digits.len() >= 9 { (5, 2) } else { (2, 0) };
+    let tail_at = digits.len().saturating_sub(tail);
+    digits
+        .iter()
+        .enumerate()
+        .map(move |(index, digit)| if index < head || index >= tail_at { *digit } else { b'*' })
+}
+
+/// The same as a text.
 #[must_use]
 pub fn mask(digits: &str) -> String {
-    let count = digits.chars().count();
-    let (head, tail) = if count >= 9 { (5, 2) } else { (2, 0) };
-    digits
-        .chars()
-        .enumerate()
-        .map(|(index, digit)| if index < head || index >= count.saturating_sub(tail) { digit } else { '*' })
-        .collect()
+    masked(digits.as_bytes()).map(char::from).collect()
 }
 
 /// A message as one JSON object in a buffer of its own.
