@@ -10,26 +10,38 @@ use ss7guard_lab::corpus::binary;
 
 use crate::rows::{Aim, Row};
 
-/// The fields of a record that tshark can print too.
-const FIELDS: [&str; 18] = [
+/// The fields of a record as tshark names them.
+const FIELDS: [&str; 30] = [
     "frame.number",
+    "ip.src",
+    "ip.dst",
+    "sctp.data_tsn",
+    "m3ua.routing_context_context",
+    "m3ua.network_appearance",
     "m3ua.protocol_data_opc",
     "m3ua.protocol_data_dpc",
     "m3ua.protocol_data_si",
     "m3ua.protocol_data_ni",
+    "m3ua.protocol_data_mp",
     "m3ua.protocol_data_sls",
     "sccp.message_type",
     "sccp.called.digits",
     "sccp.called.ssn",
     "sccp.calling.digits",
     "sccp.calling.ssn",
+    "tcap.begin_element",
+    "tcap.continue_element",
+    "tcap.end_element",
+    "tcap.abort_element",
     "tcap.otid",
     "tcap.dtid",
     "tcap.application_context_name",
+    "gsm_old.Component",
     "gsm_old.invokeID",
     "gsm_old.localValue",
     "e212.imsi",
     "e164.msisdn",
+    "gsm_map.isdn.address.digits",
 ];
 
 /// A capture with `copies` times the frames of another; gives the messages in one copy.
