@@ -1,5 +1,7 @@
 //! Writing JSON objects straight into a buffer, for the outputs that are written once per message.
 
+use std::net::IpAddr;
+
 /// An object being written; the caller closes it with [`Object::end`].
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -81,6 +83,27 @@ impl<'a> Object<'a> {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
+    /// An IP address as text.
+    pub fn address(&mut self, key: &str, value: IpAddr) {
+        let out = self.key(key);
+        match value {
+            IpAddr::V4(address) => {
+                out.push(b'"');
+                dotted(out, address.octets().map(u32::from).as_slice());
+                out.push(b'"');
+            }
+            IpAddr::V6(address) => text(out, &address.to_string()),
+        }
+    }
+
+    /// Numbers with dots between them, as text.
+    pub fn dotted(&mut self, key: &str, numbers: &[u32]) {
+        let out = self.key(key);
+        out.push(b'"');
+        dotted(out, numbers);
+        out.push(b'"');
+    }
+
     /// Octets as lower-case hexadecimal text.
     #[inline(always)]
     pub fn hex(&mut self, key: &str, octets: &[u8]) {
@@ -95,6 +118,15 @@ impl<'a> Object<'a> {
 
 const fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) }
+}
+
+fn dotted(out: &mut Vec<u8>, numbers: &[u32]) {
+    for (index, value) in numbers.iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        number(out, i64::from(*value));
+    }
 }
 
 /// Writes a decimal number.
@@ -177,6 +209,9 @@ mod tests {
         object.text("text", "a\"b\\c\nd é");
         object.hex("hex", &[0x00, 0xaf]);
         object.flag("flag", true);
+        object.address("v4", [192, 0, 2, 10].into());
+        object.address("v6", [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into());
+        object.dotted("oid", &[0, 4, 0, 1]);
         object.end();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["least"], i64::MIN);
@@ -187,5 +222,7 @@ mod tests {
         assert_eq!(value["text"], "a\"b\\c\nd é");
         assert_eq!(value["hex"], "00af");
         assert_eq!(value["flag"], true);
+        assert_eq!((&value["v4"], &value["v6"]), (&"192.0.2.10".into(), &"2001:db8::1".into()));
+        assert_eq!(value["oid"], "0.4.0.1");
     }
 }

@@ -3,10 +3,8 @@
 //! Subscriber numbers are masked unless the caller reveals them. Addresses of nodes stay clear; a global title is
 //! masked where it is a subscriber's number (routing on MSISDN, E.212, E.214).
 
-use std::io::Write as _;
 use std::net::IpAddr;
 
-use crate::inspect::ber::Oid;
 use crate::inspect::digits::{Digits, PLAN_E212};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
@@ -35,8 +33,8 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
     object.number("frame", frame);
     object.number("chunk", place.chunk);
     if let Some((source, destination)) = place.addresses {
-        write_address(object.key("src"), source);
-        write_address(object.key("dst"), destination);
+        object.address("src", source);
+        object.address("dst", destination);
     }
     if let Some(tsn) = place.tsn {
         object.number("tsn", tsn);
@@ -113,7 +111,7 @@ fn write_tcap(object: &mut Object<'_>, message: &Message<'_>) {
         object.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        write_oid(object.key("ac"), name);
+        object.dotted("ac", name.arcs());
     }
     if let Some(cause) = tcap.p_abort {
         object.number("p_abort", cause);
@@ -148,12 +146,12 @@ fn write_component(out: &mut Vec<u8>, component: &Component<'_>, protocol: Proto
                 object.text("operation", name);
             }
         }
-        Some(Code::Global(oid)) => write_oid(object.key("opcode_oid"), oid),
+        Some(Code::Global(oid)) => object.dotted("opcode_oid", oid.arcs()),
         None => {}
     }
     match &component.error {
         Some(Code::Local(code)) => object.number("error", *code),
-        Some(Code::Global(oid)) => write_oid(object.key("error_oid"), oid),
+        Some(Code::Global(oid)) => object.dotted("error_oid", oid.arcs()),
         None => {}
     }
     object.end();
@@ -203,31 +201,6 @@ fn write_findings(object: &mut Object<'_>, message: &Message<'_>) {
         one.end();
     }
     out.push(b']');
-}
-
-fn write_address(out: &mut Vec<u8>, address: IpAddr) {
-    out.push(b'"');
-    match address {
-        IpAddr::V4(address) => write_dotted(out, address.octets()),
-        // Writing to a buffer does not fail.
-        IpAddr::V6(address) => drop(write!(out, "{address}")),
-    }
-    out.push(b'"');
-}
-
-fn write_oid(out: &mut Vec<u8>, name: &Oid) {
-    out.push(b'"');
-    write_dotted(out, name.arcs().iter().copied());
-    out.push(b'"');
-}
-
-fn write_dotted(out: &mut Vec<u8>, numbers: impl IntoIterator<Item: Into<i64>>) {
-    for (index, number) in numbers.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        json::number(out, number.into());
-    }
 }
 
 fn write_digits(out: &mut Vec<u8>, digits: &Digits, clear: bool) {
