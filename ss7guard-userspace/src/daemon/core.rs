@@ -18,7 +18,7 @@ use crate::daemon::seen::Seen;
 use crate::daemon::view::{entry_json, maps_stats, maps_status};
 use crate::enforce::{BlockRequest, Planner};
 use crate::inspect::message::Outcome;
-use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Lock, Maps, RingEvent};
+use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps, RingEvent};
 use crate::report::{self, Scene};
 use crate::screening::{Judged, Pipeline, RULE_CONFIGURED, RULE_OPERATOR, Verdict};
 
@@ -83,6 +83,7 @@ struct Tally {
 pub struct Core {
     config: Config,
     _lock: Lock,
+    loaded: Loaded,
     list: BlockList<Maps>,
     ring: Events,
     pipeline: Pipeline,
@@ -104,7 +105,8 @@ pub struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, lock: Lock, maps: Maps, adopted: bool) -> Result<Self> {
+    pub(super) fn new(config: Config, lock: Lock, loaded: Loaded, maps: Maps) -> Result<Self> {
+        let adopted = loaded.adopted;
         let list = BlockList::adopt(maps)?;
         if adopted && list.capacity() + 1 != config.block_entries as usize {
             log::warn!(
@@ -138,6 +140,7 @@ impl Core {
             adopted,
             detached: false,
             config,
+            loaded,
             _lock: lock,
         };
         core.configured_blocks()?;
@@ -193,6 +196,7 @@ impl Core {
 
     /// Judges what waits in the ring.
     pub(super) fn drain(&mut self) {
+        self.loaded.flush_log();
         let mut out = Vec::new();
         let mut requests = Vec::new();
         let now_ns = kernel::monotonic_ns();

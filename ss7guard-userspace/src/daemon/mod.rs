@@ -36,17 +36,15 @@ pub fn start(config: &Config) -> Result<Core> {
     kernel::ensure_mounted(&config.bpffs)?;
     let lock = Lock::take(&config.bpffs)?;
     let mut loaded = kernel::load(config)?;
-    let adopted = loaded.adopted;
     let result = prepare(config, &mut loaded);
-    if result.is_err() && !adopted {
+    if result.is_err() && !loaded.adopted {
         // What this call has made goes with it.
         if let Err(error) = kernel::detach_all(&config.bpffs) {
             log::warn!("clean-up: {error}");
         }
     }
     let maps = result?;
-    let core = Core::new(config.clone(), lock, maps, adopted)?;
-    Ok(core)
+    Core::new(config.clone(), lock, loaded, maps)
 }
 
 /// CONFIG and peers, then the links: no frame is judged before the configuration is there.
