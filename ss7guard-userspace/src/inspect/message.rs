@@ -90,7 +90,7 @@ pub struct Message<'a> {
     pub m3ua: Data,
     /// SCCP, if it could be decoded.
     pub sccp: Option<Sccp<'a>>,
-    /// TCAP, if it could be decoded.
+    /// TCAP, as far as it could be decoded.
     pub tcap: Option<Tcap<'a>>,
     /// MAP or CAP.
     pub protocol: Protocol,
@@ -159,20 +159,19 @@ impl<'a> Message<'a> {
     }
 
     fn decode_tcap(&mut self, octets: &'a [u8], offset: usize, work: &mut Work) -> Result<(), Problem> {
-        let tcap = tcap::decode(octets, offset, work).map_err(Problem::Tcap)?;
+        let mut result = tcap::decode(octets, offset, &mut self.tcap, work).map_err(Problem::Tcap);
+        let Some(tcap) = &self.tcap else { return result };
         let ssn = |address: fn(&Sccp<'a>) -> Option<u8>| self.sccp.as_ref().and_then(address);
         self.protocol = gsm_map::protocol(
             tcap.dialogue.application_context.as_ref(),
             ssn(|sccp| sccp.called.ssn),
             ssn(|sccp| sccp.calling.ssn),
         );
-        let mut result = Ok(());
-        for component in &tcap.components {
+        for component in tcap.components.iter() {
             // Every component is looked at, also after one that is broken.
             let one = extract::component(component, self.protocol, &mut self.identities, work);
             result = result.and(one.map_err(Problem::GsmMap));
         }
-        self.tcap = Some(tcap);
         result
     }
 

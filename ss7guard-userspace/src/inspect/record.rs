@@ -4,13 +4,14 @@
 //! masked where it is a subscriber's number (routing on MSISDN, E.212, E.214).
 
 use std::net::IpAddr;
+use std::ops::Range;
 
-use crate::inspect::digits::{Digits, PLAN_E212};
+use crate::inspect::digits::{Digits, MAX_DIGITS, PLAN_E212};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::sccp::Address;
-use crate::inspect::tcap::{Code, Component};
-use crate::json::{self, Object};
+use crate::inspect::tcap::{Code, Component, ComponentKind, Tcap};
+use crate::json::{Line, Object};
 
 /// Where a message was seen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,60 +30,78 @@ pub struct Place {
 
 /// Writes the fields of a message into an open object.
 pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reveal: bool) {
-    let frame = i64::try_from(place.frame).unwrap_or(i64::MAX);
-    object.number("frame", frame);
-    object.number("chunk", place.chunk);
-    if let Some((source, destination)) = place.addresses {
-        object.address("src", source);
-        object.address("dst", destination);
-    }
-    if let Some(tsn) = place.tsn {
-        object.number("tsn", tsn);
-    }
-    let label = &message.m3ua.label;
-    object.number("opc", label.opc);
-    object.number("dpc", label.dpc);
-    object.number("si", label.si);
-    object.number("ni", label.ni);
-    object.number("mp", label.mp);
-    object.number("sls", label.sls);
-    if let Some(na) = message.m3ua.network_appearance.get() {
-        object.number("na", na);
-    }
-    if let Some(rc) = message.m3ua.routing_context.get() {
-        object.number("rc", rc);
-    }
-    write_sccp(object, message, reveal);
-    write_tcap(object, message);
-    write_identities(object, message, reveal);
-    if !message.findings.is_empty() {
-        write_findings(object, message);
-    }
-    if let Some(fault) = place.fault {
-        object.text("frame_fault", fault);
-    }
-    match message.outcome {
-        Outcome::Undecodable(problem) => {
-            object.text("undecodable", problem.reason());
-            object.text("undecodable_detail", &problem.to_string());
-        }
-        Outcome::Segment => object.flag("segment", true),
-        Outcome::Management => object.flag("management", true),
-        Outcome::Decoded | Outcome::NotSccp => {}
+    // Measured room; it grows where this is not enough.
+    const USUAL: usize = 1100;
+    const COMPONENT: usize = 160;
+    let room = message.components().len().saturating_mul(COMPONENT).saturating_add(USUAL);
+    object.fill(room, |line| write_fields(line, message, place, reveal));
+    if let Outcome::Undecodable(problem) = message.outcome {
+        object.text("undecodable", problem.reason());
+        object.text("undecodable_detail", &problem.to_string());
     }
 }
 
-fn write_sccp(object: &mut Object<'_>, message: &Message<'_>, reveal: bool) {
-    let Some(sccp) = &message.sccp else { return };
-    object.text("sccp", sccp.kind.as_str());
-    for (gt, ssn, address) in [("cdpa_gt", "cdpa_ssn", &sccp.called), ("cgpa_gt", "cgpa_ssn", &sccp.calling)]
+#[inline(always)]
+fn write_fields(line: &mut Line<'_>, message: &Message<'_>, place: &Place, reveal: bool) {
+    line.number("frame", i64::try_from(place.frame).unwrap_or(i64::MAX));
+    line.unsigned("chunk", place.chunk);
+    if let Some((source, destination)) = place.addresses {
+        line.address("src", source);
+        line.address("dst", destination);
+    }
+    if let Some(tsn) = place.tsn {
+        line.unsigned("tsn", tsn);
+    }
+    let label = &message.m3ua.label;
+    line.unsigned("opc", label.opc);
+    line.unsigned("dpc", label.dpc);
+    line.unsigned("si", label.si.into());
+    line.unsigned("ni", label.ni.into());
+    line.unsigned("mp", label.mp.into());
+    line.unsigned("sls", label.sls.into());
+    if let Some(na) = message.m3ua.network_appearance.get() {
+        line.unsigned("na", na);
+    }
+    if let Some(rc) = message.m3ua.routing_context.get() {
+        line.unsigned("rc", rc);
+    }
+    if let Some(sccp) = &message.sccp {
+        line.plain("sccp", sccp.kind.as_str());
+        write_address(line, ["cdpa_gt", "cdpa_ssn"], &sccp.called, message, reveal);
+        write_address(line, ["cgpa_gt", "cgpa_ssn"], &sccp.calling, message, reveal);
+    }
+    if let Some(tcap) = &message.tcap {
+        write_tcap(line, tcap, message.protocol);
+    }
+    write_identities(line, message, reveal);
+    if !message.findings.is_empty() {
+        write_findings(line, message);
+    }
+    if let Some(fault) = place.fault {
+        line.plain("frame_fault", fault);
+    }
+    match message.outcome {
+        Outcome::Segment => line.flag("segment", true),
+        Outcome::Management => line.flag("management", true),
+        Outcome::Undecodable(_) | Outcome::Decoded | Outcome::NotSccp => {}
+    }
+}
+
+#[inline(always)]
+fn write_address(
+    line: &mut Line<'_>,
+    [gt, ssn]: [&str; 2],
+    address: &Address,
+    message: &Message<'_>,
+    reveal: bool,
+) {
+    if let Some(title) = &address.global_title
+        && !title.digits.is_empty()
     {
-        if let Some(title) = address.global_title.filter(|title| !title.digits.is_empty()) {
-            write_digits(object.key(gt), &title.digits, reveal || !is_subscriber(address, message));
-        }
-        if let Some(number) = address.ssn {
-            object.number(ssn, number);
-        }
+        write_digits(line, gt, &title.digits, reveal || !is_subscriber(address, message));
+    }
+    if let Some(number) = address.ssn {
+        line.unsigned(ssn, number.into());
     }
 }
 
@@ -101,139 +120,152 @@ pub fn is_subscriber(address: &Address, message: &Message<'_>) -> bool {
         .any(|digits| *digits == title.digits)
 }
 
-fn write_tcap(object: &mut Object<'_>, message: &Message<'_>) {
-    let Some(tcap) = &message.tcap else { return };
-    object.text("tcap", tcap.kind.as_str());
+#[inline(always)]
+fn write_tcap(line: &mut Line<'_>, tcap: &Tcap<'_>, protocol: Protocol) {
+    line.plain("tcap", tcap.kind.as_str());
     if let Some(id) = &tcap.otid {
-        object.hex("otid", id.as_slice());
+        line.hex("otid", id.as_slice());
     }
     if let Some(id) = &tcap.dtid {
-        object.hex("dtid", id.as_slice());
+        line.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        object.dotted("ac", name.arcs());
+        line.dotted("ac", name.arcs());
     }
     if let Some(cause) = tcap.p_abort {
-        object.number("p_abort", cause);
+        line.number("p_abort", cause);
     }
-    if message.protocol == Protocol::Cap {
-        object.text("protocol", "cap");
+    if protocol == Protocol::Cap {
+        line.plain("protocol", "cap");
     }
-    let out = object.key("components");
-    out.push(b'[');
+    line.open(b",\"components\":[");
     for (index, component) in tcap.components.iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            line.raw(b",");
         }
-        write_component(out, component, message.protocol);
+        write_component(line, component, protocol);
     }
-    out.push(b']');
+    line.close(b']');
 }
 
-fn write_component(out: &mut Vec<u8>, component: &Component<'_>, protocol: Protocol) {
-    let mut object = Object::begin(out);
-    object.text("type", component.kind.as_str());
+#[inline(always)]
+fn write_component(line: &mut Line<'_>, component: &Component<'_>, protocol: Protocol) {
+    line.open(b"{");
+    // Literals in each arm: their lengths are constants then.
+    match component.kind {
+        ComponentKind::Invoke => line.plain("type", "invoke"),
+        ComponentKind::ReturnResultLast => line.plain("type", "returnResultLast"),
+        ComponentKind::ReturnError => line.plain("type", "returnError"),
+        ComponentKind::Reject => line.plain("type", "reject"),
+        ComponentKind::ReturnResultNotLast => line.plain("type", "returnResultNotLast"),
+    }
     if let Some(id) = component.invoke_id {
-        object.number("invoke_id", id);
+        line.number("invoke_id", id);
     }
     if let Some(id) = component.linked_id {
-        object.number("linked_id", id);
+        line.number("linked_id", id);
     }
     match &component.operation {
         Some(Code::Local(code)) => {
-            object.number("opcode", *code);
+            line.number("opcode", *code);
             if let Some(name) = operations::name(*code).filter(|_| protocol == Protocol::Map) {
-                object.text("operation", name);
+                line.plain("operation", name);
             }
         }
-        Some(Code::Global(oid)) => object.dotted("opcode_oid", oid.arcs()),
+        Some(Code::Global(oid)) => line.dotted("opcode_oid", oid.arcs()),
         None => {}
     }
     match &component.error {
-        Some(Code::Local(code)) => object.number("error", *code),
-        Some(Code::Global(oid)) => object.dotted("error_oid", oid.arcs()),
+        Some(Code::Local(code)) => line.number("error", *code),
+        Some(Code::Global(oid)) => line.dotted("error_oid", oid.arcs()),
         None => {}
     }
-    object.end();
+    line.close(b'}');
 }
 
-fn write_identities(object: &mut Object<'_>, message: &Message<'_>, reveal: bool) {
-    const FIELDS: [(&str, Field, bool); 12] = [
-        ("imsi", Field::Imsi, true),
-        ("msisdn", Field::Msisdn, true),
-        ("vlr", Field::Vlr, false),
-        ("msc", Field::Msc, false),
-        ("sgsn", Field::Sgsn, false),
-        ("smsc", Field::Smsc, false),
-        ("scf", Field::Scf, false),
-        ("hlr", Field::Hlr, false),
-        ("node", Field::Node, false),
-        ("msrn", Field::Msrn, true),
-        ("mlc", Field::Mlc, false),
-        ("forwarded_to", Field::ForwardedTo, true),
-    ];
-    for (key, field, subscriber) in FIELDS {
+#[inline(always)]
+fn write_identities(line: &mut Line<'_>, message: &Message<'_>, reveal: bool) {
+    let mut identity = |key: &str, field: Field, subscriber: bool| {
         if let Some(digits) = message.identities.get(field) {
-            write_digits(object.key(key), digits, reveal || !subscriber);
+            write_digits(line, key, digits, reveal || !subscriber);
         }
+    };
+    if !message.identities.is_empty() {
+        identity("imsi", Field::Imsi, true);
+        identity("msisdn", Field::Msisdn, true);
+        identity("vlr", Field::Vlr, false);
+        identity("msc", Field::Msc, false);
+        identity("sgsn", Field::Sgsn, false);
+        identity("smsc", Field::Smsc, false);
+        identity("scf", Field::Scf, false);
+        identity("hlr", Field::Hlr, false);
+        identity("node", Field::Node, false);
+        identity("msrn", Field::Msrn, true);
+        identity("mlc", Field::Mlc, false);
+        identity("forwarded_to", Field::ForwardedTo, true);
     }
     let Some(tcap) = &message.tcap else { return };
     if let Some(reference) = &tcap.dialogue.destination_reference {
-        let is_imsi = reference.plan == PLAN_E212;
-        let key = if is_imsi { "map_open_imsi" } else { "map_open_destination" };
-        write_digits(object.key(key), &reference.digits, reveal);
+        if reference.plan == PLAN_E212 {
+            write_digits(line, "map_open_imsi", &reference.digits, reveal);
+        } else {
+            write_digits(line, "map_open_destination", &reference.digits, reveal);
+        }
     }
     if let Some(reference) = &tcap.dialogue.originating_reference {
-        write_digits(object.key("map_open_origin"), &reference.digits, true);
+        write_digits(line, "map_open_origin", &reference.digits, true);
     }
 }
 
-fn write_findings(object: &mut Object<'_>, message: &Message<'_>) {
-    let out = object.key("findings");
-    out.push(b'[');
+fn write_findings(line: &mut Line<'_>, message: &Message<'_>) {
+    line.open(b",\"findings\":[");
     for (index, (finding, offset)) in message.findings.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let mut one = Object::begin(out);
-        one.text("finding", finding.as_str());
-        one.number("offset", offset);
-        one.end();
+        line.open(if index > 0 { b",{".as_slice() } else { b"{" });
+        line.plain("finding", finding.as_str());
+        line.unsigned("offset", offset);
+        line.close(b'}');
     }
-    out.push(b']');
+    line.close(b']');
 }
 
-fn write_digits(out: &mut Vec<u8>, digits: &Digits, clear: bool) {
-    out.push(b'"');
+#[inline(always)]
+fn write_digits(line: &mut Line<'_>, key: &str, digits: &Digits, clear: bool) {
     if clear {
-        json::short(out, digits.padded(), digits.len());
+        line.part(key, digits.padded(), digits.len());
     } else {
-        out.extend(masked(digits.as_bytes()));
+        line.part(key, &masked(digits), digits.len());
     }
-    out.push(b'"');
 }
 
-/// A subscriber's number with its middle hidden: country and network stay, and the last two digits.
-fn masked(digits: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    let (head, tail) = if digits.len() >= 9 { (5, 2) } else { (2, 0) };
-    let tail_at = digits.len().saturating_sub(tail);
-    digits
-        .iter()
-        .enumerate()
-        .map(move |(index, digit)| if index < head || index >= tail_at { *digit } else { b'*' })
+fn masked(digits: &Digits) -> [u8; MAX_DIGITS] {
+    let mut ascii = *digits.padded();
+    if let Some(middle) = ascii.get_mut(hidden(digits.len())) {
+        middle.fill(b'*');
+    }
+    ascii
 }
 
-/// The same as a text.
+/// Which digits of so many are hidden: country and network stay, and the last two.
+fn hidden(len: usize) -> Range<usize> {
+    if len >= 9 { 5..len.saturating_sub(2) } else { len.min(2)..len }
+}
+
+/// A subscriber's number with its middle hidden.
 #[must_use]
 pub fn mask(digits: &str) -> String {
-    masked(digits.as_bytes()).map(char::from).collect()
+    let hidden = hidden(digits.chars().count());
+    digits
+        .chars()
+        .enumerate()
+        .map(|(index, digit)| if hidden.contains(&index) { '*' } else { digit })
+        .collect()
 }
 
 /// A message as one JSON object in a buffer of its own.
 #[must_use]
 pub fn to_json(message: &Message<'_>, place: &Place, reveal: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut object = json::Object::begin(&mut out);
+    let mut object = Object::begin(&mut out);
     write(&mut object, message, place, reveal);
     object.end();
     out

@@ -1,6 +1,6 @@
 //! Follows the tables of an operation through one parameter, in one pass over its elements.
 
-use crate::inspect::ber::{BerError, Class, Element, OCTET_STRING, Reader, SEQUENCE, Tag, Work};
+use crate::inspect::ber::{BerError, Class, Element, OCTET_STRING, Reader, SEQUENCE, Work};
 use crate::inspect::digits::{self, Digits};
 use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::Protocol;
@@ -52,6 +52,12 @@ impl Identities {
         self.found.get(field as usize)?.as_ref()
     }
 
+    /// Whether none was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.iter().all(Option::is_none)
+    }
+
     fn set(&mut self, field: Field, digits: Digits) {
         if let Some(slot) = self.found.get_mut(field as usize) {
             slot.get_or_insert(digits);
@@ -90,7 +96,7 @@ fn whole(
     let key = match parameter.tag {
         OCTET_STRING => Some(Key::O(0)),
         SEQUENCE => Some(Key::S(0)),
-        Tag { class: Class::Context, number } => Some(Key::C(number)),
+        tag if tag.class() == Class::Context => Some(Key::C(tag.number())),
         _ => None,
     };
     if let Some(On(_, then)) = forms.iter().find(|On(on, _)| Some(*on) == key) {
@@ -163,7 +169,8 @@ impl Level {
                     sequences = sequences.saturating_add(1);
                     Key::S(sequences.wrapping_sub(1))
                 }
-                Tag { class: Class::Context, number } => {
+                tag if tag.class() == Class::Context => {
+                    let number = tag.number();
                     let tags = if is_leading { &mut leading_tags } else { &mut later_tags };
                     let tag = if number < 64 { 1u64.wrapping_shl(number) } else { 0 };
                     // An empty one is a NULL for "none"; two of these do not contradict each other.
