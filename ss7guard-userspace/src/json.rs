@@ -36,8 +36,9 @@ impl<'a> Object<'a> {
 
     /// A number.
     pub fn number(&mut self, key: &str, value: impl Into<i64>) {
-        let value = value.into();
-        self.fill(FIELD, |line| line.number(key, value));
+        let mut digits = [0; FIELD];
+        let len = put_number(&mut digits, 0, value.into());
+        self.key(key).extend_from_slice(&digits[..len]);
     }
 
     /// A text.
@@ -47,21 +48,22 @@ impl<'a> Object<'a> {
 
     /// An IP address as text.
     pub fn address(&mut self, key: &str, value: IpAddr) {
-        self.fill(FIELD, |line| line.address(key, value));
+        text(self.key(key), &value.to_string());
     }
 
-    /// Writes fields into room that is made for them; `fields` runs again if it needs more than expected.
+    /// Writes fields after the first one into room that is made for them; `fields` runs again if it needs more than
+    /// expected.
     #[inline(always)]
     pub fn fill(&mut self, expected: usize, mut fields: impl FnMut(&mut Line<'_>)) {
+        debug_assert!(!self.first, "lines start with a comma");
         let start = self.out.len();
         let mut room = expected;
         loop {
             self.out.resize(start + room, 0);
-            let mut line = Line { buffer: &mut self.out[start..], at: 0, first: self.first, full: false };
+            let mut line = Line { buffer: &mut self.out[start..], at: 0, full: false };
             fields(&mut line);
-            let Line { at, first, full, .. } = line;
+            let Line { at, full, .. } = line;
             if !full {
-                self.first = first;
                 self.out.truncate(start + at);
                 return;
             }
@@ -77,13 +79,12 @@ const FIELD: usize = 128;
 /// Longest value of a field.
 const VALUE: usize = FIELD - LONGEST_KEY - 4;
 
-/// Fields of an object, written into room made by [`Object::fill`]. Keys are literals of at most 28 octets that need
-/// no escapes.
+/// Fields of an object, each with a comma before it, written into room made by [`Object::fill`]. Keys are literals of
+/// at most 28 octets that need no escapes.
 // Everything is inlined so that the place stays in a register and keys become constants.
 pub struct Line<'a> {
     buffer: &'a mut [u8],
     at: usize,
-    first: bool,
     full: bool,
 }
 
@@ -96,22 +97,12 @@ impl Line<'_> {
             self.full = true;
             return;
         };
-        // Two copies of constant length rather than one of a length that depends.
-        let start = if self.first {
-            self.first = false;
-            slot[0] = b'"';
-            slot[1..1 + len].copy_from_slice(&key.as_bytes()[..len]);
-            1
-        } else {
-            slot[0] = b',';
-            slot[1] = b'"';
-            slot[2..2 + len].copy_from_slice(&key.as_bytes()[..len]);
-            2
-        };
-        slot[start + len] = b'"';
-        slot[start + len + 1] = b':';
-        let value_at = start + len + 2;
-        self.at += value_at + put(slot, value_at);
+        slot[0] = b',';
+        slot[1] = b'"';
+        slot[2..2 + len].copy_from_slice(&key.as_bytes()[..len]);
+        slot[2 + len] = b'"';
+        slot[3 + len] = b':';
+        self.at += 4 + len + put(slot, 4 + len);
     }
 
     /// Octets as they are; the caller sees to it that JSON comes out.
@@ -126,28 +117,11 @@ impl Line<'_> {
         }
     }
 
-    /// Writes octets that open an object or array.
-    #[inline(always)]
-    pub fn open(&mut self, octets: &[u8]) {
-        self.raw(octets);
-        self.first = true;
-    }
-
-    /// Writes the octet that closes it.
-    #[inline(always)]
-    pub fn close(&mut self, octet: u8) {
-        self.raw(&[octet]);
-        self.first = false;
-    }
-
     /// A number.
     #[inline(always)]
     pub fn number(&mut self, key: &str, value: impl Into<i64>) {
         let value = value.into();
-        self.field(key, |slot, at| match u32::try_from(value) {
-            Ok(value) => put_u32(slot, at, value),
-            Err(_) => put_large(slot, at, value),
-        });
+        self.field(key, |slot, at| put_number(slot, at, value));
     }
 
     /// A number of 32 bits.
@@ -195,20 +169,16 @@ impl Line<'_> {
     pub fn address(&mut self, key: &str, value: IpAddr) {
         match value {
             IpAddr::V4(address) => {
-                self.field(key, |slot, at| put_dotted(slot, at, address.octets().map(u32::from)));
+                self.field(key, |slot, at| put_octets(slot, at, &address.octets()));
             }
             IpAddr::V6(address) => self.plain(key, &address.to_string()),
         }
     }
 
-    /// Numbers with dots between them, as text.
+    /// Numbers of one octet with dots between them, as text; at most 20 of them, more are cut.
     #[inline(always)]
-    pub fn dotted(&mut self, key: &str, numbers: impl Iterator<Item = u32> + Clone) {
-        if numbers.clone().all(|number| number < 1000) && numbers.clone().count() * 4 < VALUE {
-            return self.field(key, |slot, at| put_dotted(slot, at, numbers));
-        }
-        let text: Vec<String> = numbers.map(|number| number.to_string()).collect();
-        self.plain(key, &text.join("."));
+    pub fn dotted(&mut self, key: &str, numbers: &[u8]) {
+        self.field(key, |slot, at| put_octets(slot, at, numbers));
     }
 
     /// At most 32 octets as lower-case hexadecimal text; more are cut.
@@ -232,18 +202,33 @@ const fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) }
 }
 
-/// Puts a decimal number from `at` on, and gives its length, which is at most 10.
+/// Puts a decimal number from `at` on, and gives its length, which is at most 20.
+#[inline(always)]
+fn put_number(slot: &mut [u8; FIELD], at: usize, value: i64) -> usize {
+    match u32::try_from(value) {
+        Ok(value) => put_u32(slot, at, value),
+        Err(_) => put_large(slot, at, value),
+    }
+}
+
 #[inline(always)]
 fn put_u32(slot: &mut [u8; FIELD], at: usize, value: u32) -> usize {
-    if value < 10 {
-        slot[at] = b'0' + value as u8;
-        return 1;
+    if let Some([a, b, c, len]) = OCTETS.get(value as usize) {
+        slot[at..at + 3].copy_from_slice(&[*a, *b, *c]);
+        return usize::from(*len);
     }
     let len = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut end = at + len;
     let mut rest = value;
-    for digit in slot[at..at + len].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    while rest >= 100 {
+        end -= 2;
+        slot[end..end + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    let [tens, ones] = PAIRS[rest as usize];
+    slot[at + (end - at).saturating_sub(1)] = ones;
+    if end - at == 2 {
+        slot[at] = tens;
     }
     len
 }
@@ -255,14 +240,42 @@ fn put_large(slot: &mut [u8; FIELD], at: usize, value: i64) -> usize {
     text.len()
 }
 
-/// Puts numbers with dots between them and quotes around.
+/// The two digits of 0 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
+
+/// The digits of 0 to 255, and how many they are.
+static OCTETS: [[u8; 4]; 256] = {
+    let mut octets = [[0; 4]; 256];
+    let mut value = 0;
+    while value < 256 {
+        let [tens, ones] = PAIRS[value % 100];
+        octets[value] = match value {
+            0..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            _ => [b'0' + (value / 100) as u8, tens, ones, 3],
+        };
+        value += 1;
+    }
+    octets
+};
+
+/// Puts numbers of one octet with dots between them and quotes around.
 #[inline(always)]
-fn put_dotted(slot: &mut [u8; FIELD], at: usize, numbers: impl IntoIterator<Item = u32>) -> usize {
+fn put_octets(slot: &mut [u8; FIELD], at: usize, numbers: &[u8]) -> usize {
     let mut end = at;
     slot[end] = b'"';
-    for number in numbers {
-        end += 1;
-        end += put_u32(slot, end, number);
+    for number in numbers.iter().take(20) {
+        let [a, b, c, len] = OCTETS[usize::from(*number)];
+        slot[end + 1..end + 4].copy_from_slice(&[a, b, c]);
+        end += 1 + usize::from(len);
         slot[end] = b'.';
     }
     // The last dot becomes the quote that closes the text; an empty text needs one more.
@@ -312,21 +325,24 @@ mod tests {
         object.address("v6", [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into());
         // Room for nothing: it grows until all fits.
         object.fill(0, |line| {
-            line.number("zero", 0);
-            line.number("two", 42);
-            line.number("three", -421);
+            for (key, value) in
+                [("n0", 0), ("n1", 42), ("n2", 255), ("n3", 256), ("n4", 1000), ("n5", 65_535)]
+            {
+                line.number(key, value);
+                line.unsigned("same", value);
+            }
+            line.number("negative", -421);
             line.unsigned("most", u32::MAX);
             line.hex("hex", &[0x00, 0xaf]);
             line.flag("flag", true);
-            line.dotted("oid", [0, 4, 0, 1].into_iter());
-            line.dotted("long", [u32::MAX; 16].into_iter());
-            line.dotted("none", [].into_iter());
+            line.dotted("oid", &[0, 4, 0, 127]);
+            line.dotted("none", &[]);
+            line.address("host", [192, 0, 2, 1].into());
             line.part("part", b"0123456789", 4);
             line.plain("plain", &"a".repeat(200));
-            line.open(b",\"inside\":[{");
+            line.raw(b",\"inside\":[{\"zero\":0");
             line.number("one", 1);
-            line.close(b'}');
-            line.close(b']');
+            line.raw(b"}]");
             line.number("last", 9);
         });
         object.text("end", "");
@@ -335,12 +351,13 @@ mod tests {
         assert_eq!(value["least"], i64::MIN);
         assert_eq!(value["text"], "a\"b\\c\nd é");
         assert_eq!((&value["v4"], &value["v6"]), (&"192.0.2.10".into(), &"2001:db8::1".into()));
-        assert_eq!((&value["zero"], &value["two"], &value["three"]), (&0.into(), &42.into(), &(-421).into()));
+        let numbers = ["n0", "n1", "n2", "n3", "n4", "n5"].map(|key| value[key].as_u64());
+        assert_eq!(numbers, [0, 42, 255, 256, 1000, 65_535].map(Some));
+        assert_eq!((&value["same"], &value["negative"]), (&65_535.into(), &(-421).into()));
         assert_eq!(value["most"], u32::MAX);
         assert_eq!(value["hex"], "00af");
         assert_eq!(value["flag"], true);
-        assert_eq!(value["oid"], "0.4.0.1");
-        assert_eq!(value["long"], ["4294967295"; 16].join("."));
+        assert_eq!((&value["oid"], &value["host"]), (&"0.4.0.127".into(), &"192.0.2.1".into()));
         assert_eq!(value["none"], "");
         assert_eq!(value["part"], "0123");
         assert_eq!(value["plain"], "a".repeat(200));
@@ -349,11 +366,13 @@ mod tests {
     }
 
     #[test]
-    fn a_first_field_has_no_comma() {
-        let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
-        object.fill(1000, |line| line.number("a", 1));
-        object.end();
-        assert_eq!(out, b"{\"a\":1}");
+    fn every_number_of_digits_is_written() {
+        for value in
+            (0..32).flat_map(|bit| [(1u32 << bit) - 1, 1 << bit]).chain((1..10).map(|n| 10u32.pow(n)))
+        {
+            let mut slot = [0; FIELD];
+            let len = put_u32(&mut slot, 3, value);
+            assert_eq!(std::str::from_utf8(&slot[3..3 + len]).unwrap(), value.to_string());
+        }
     }
 }

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use crate::inspect::ber::Oid;
 use crate::inspect::digits::{Digits, MAX_DIGITS, PLAN_E212};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
@@ -34,6 +35,7 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
     const USUAL: usize = 1100;
     const COMPONENT: usize = 160;
     let room = message.components().len().saturating_mul(COMPONENT).saturating_add(USUAL);
+    object.number("frame", i64::try_from(place.frame).unwrap_or(i64::MAX));
     object.fill(room, |line| write_fields(line, message, place, reveal));
     if let Outcome::Undecodable(problem) = message.outcome {
         object.text("undecodable", problem.reason());
@@ -43,7 +45,6 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
 
 #[inline(always)]
 fn write_fields(line: &mut Line<'_>, message: &Message<'_>, place: &Place, reveal: bool) {
-    line.number("frame", i64::try_from(place.frame).unwrap_or(i64::MAX));
     line.unsigned("chunk", place.chunk);
     if let Some((source, destination)) = place.addresses {
         line.address("src", source);
@@ -130,7 +131,7 @@ fn write_tcap(line: &mut Line<'_>, tcap: &Tcap<'_>, protocol: Protocol) {
         line.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        line.dotted("ac", name.arcs());
+        write_oid(line, "ac", name);
     }
     if let Some(cause) = tcap.p_abort {
         line.number("p_abort", cause);
@@ -138,26 +139,36 @@ fn write_tcap(line: &mut Line<'_>, tcap: &Tcap<'_>, protocol: Protocol) {
     if protocol == Protocol::Cap {
         line.plain("protocol", "cap");
     }
-    line.open(b",\"components\":[");
+    line.raw(b",\"components\":[");
     for (index, component) in tcap.components.iter().enumerate() {
         if index > 0 {
             line.raw(b",");
         }
         write_component(line, component, protocol);
     }
-    line.close(b']');
+    line.raw(b"]");
+}
+
+#[inline(always)]
+fn write_oid(line: &mut Line<'_>, key: &str, oid: &Oid<'_>) {
+    match oid.octets() {
+        // 0.4.0.0.1.0.context.version, the arc of MAP.
+        [0x04, 0x00, 0x00, 0x01, 0x00, context @ 0..0x80, version @ 0..0x80] => {
+            line.dotted(key, &[0, 4, 0, 0, 1, 0, *context, *version]);
+        }
+        _ => line.plain(key, &oid.to_string()),
+    }
 }
 
 #[inline(always)]
 fn write_component(line: &mut Line<'_>, component: &Component<'_>, protocol: Protocol) {
-    line.open(b"{");
     // Literals in each arm: their lengths are constants then.
     match component.kind {
-        ComponentKind::Invoke => line.plain("type", "invoke"),
-        ComponentKind::ReturnResultLast => line.plain("type", "returnResultLast"),
-        ComponentKind::ReturnError => line.plain("type", "returnError"),
-        ComponentKind::Reject => line.plain("type", "reject"),
-        ComponentKind::ReturnResultNotLast => line.plain("type", "returnResultNotLast"),
+        ComponentKind::Invoke => line.raw(b"{\"type\":\"invoke\""),
+        ComponentKind::ReturnResultLast => line.raw(b"{\"type\":\"returnResultLast\""),
+        ComponentKind::ReturnError => line.raw(b"{\"type\":\"returnError\""),
+        ComponentKind::Reject => line.raw(b"{\"type\":\"reject\""),
+        ComponentKind::ReturnResultNotLast => line.raw(b"{\"type\":\"returnResultNotLast\""),
     }
     if let Some(id) = component.invoke_id {
         line.number("invoke_id", id);
@@ -172,15 +183,15 @@ fn write_component(line: &mut Line<'_>, component: &Component<'_>, protocol: Pro
                 line.plain("operation", name);
             }
         }
-        Some(Code::Global(oid)) => line.dotted("opcode_oid", oid.arcs()),
+        Some(Code::Global(oid)) => write_oid(line, "opcode_oid", oid),
         None => {}
     }
     match &component.error {
         Some(Code::Local(code)) => line.number("error", *code),
-        Some(Code::Global(oid)) => line.dotted("error_oid", oid.arcs()),
+        Some(Code::Global(oid)) => write_oid(line, "error_oid", oid),
         None => {}
     }
-    line.close(b'}');
+    line.raw(b"}");
 }
 
 #[inline(always)]
@@ -218,14 +229,15 @@ fn write_identities(line: &mut Line<'_>, message: &Message<'_>, reveal: bool) {
 }
 
 fn write_findings(line: &mut Line<'_>, message: &Message<'_>) {
-    line.open(b",\"findings\":[");
+    line.raw(b",\"findings\":[");
     for (index, (finding, offset)) in message.findings.iter().enumerate() {
-        line.open(if index > 0 { b",{".as_slice() } else { b"{" });
-        line.plain("finding", finding.as_str());
+        line.raw(if index > 0 { b",{\"finding\":\"".as_slice() } else { b"{\"finding\":\"" });
+        line.raw(finding.as_str().as_bytes());
+        line.raw(b"\"");
         line.unsigned("offset", offset);
-        line.close(b'}');
+        line.raw(b"}");
     }
-    line.close(b']');
+    line.raw(b"]");
 }
 
 #[inline(always)]
