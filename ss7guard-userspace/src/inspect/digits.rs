@@ -64,14 +64,22 @@ impl Digits {
     #[must_use]
     pub fn from_swapped(octets: &[u8]) -> Self {
         let mut digits = Self::default();
+        digits.read_swapped(octets);
+        digits
+    }
+
+    /// The same, in place of the digits that are here: without a copy of the whole.
+    #[inline]
+    pub fn read_swapped(&mut self, octets: &[u8]) {
+        self.letters = 0;
         let (fours, rest) = octets.as_chunks::<4>();
-        let (slots, _) = digits.ascii.as_chunks_mut::<8>();
+        let (slots, _) = self.ascii.as_chunks_mut::<8>();
         let mut slots = slots.iter_mut();
         for four in fours {
             let Some(slot) = slots.next() else { break };
             let (ascii, letters) = ascii_of(*four);
             *slot = ascii;
-            digits.letters = digits.letters.wrapping_add(letters);
+            self.letters = self.letters.wrapping_add(letters);
         }
         if let Some(slot) = slots.next()
             && !rest.is_empty()
@@ -80,10 +88,9 @@ impl Digits {
             // Zeros stand where nothing is, and count no letters; the length leaves them out.
             let (ascii, letters) = ascii_of([octet(0), octet(1), octet(2), 0]);
             *slot = ascii;
-            digits.letters = digits.letters.wrapping_add(letters);
+            self.letters = self.letters.wrapping_add(letters);
         }
-        digits.len = u8::try_from(octets.len().saturating_mul(2).min(MAX_DIGITS)).unwrap_or(0);
-        digits
+        self.len = u8::try_from(octets.len().saturating_mul(2).min(MAX_DIGITS)).unwrap_or(0);
     }
 
     /// From text; `None` for other characters than digits and `a` to `f`, or for too many.
@@ -129,22 +136,21 @@ impl Digits {
         self.len == 0
     }
 
-    /// Without the last digit.
+    /// Takes the last digit away.
     #[inline]
-    #[must_use]
-    pub fn without_last(mut self) -> Self {
+    pub fn drop_last(&mut self) {
         if self.as_bytes().last().is_some_and(u8::is_ascii_lowercase) {
             self.letters = self.letters.saturating_sub(1);
         }
         self.len = self.len.saturating_sub(1);
-        self
     }
 
-    /// Without a filler (`f`) in the last place.
+    /// Takes a filler (`f`) in the last place away.
     #[inline]
-    #[must_use]
-    pub fn without_filler(self) -> Self {
-        if self.as_bytes().last() == Some(&b'f') { self.without_last() } else { self }
+    pub fn drop_filler(&mut self) {
+        if self.letters > 0 && self.as_bytes().last() == Some(&b'f') {
+            self.drop_last();
+        }
     }
 
     /// Whether all are decimal.
@@ -154,23 +160,38 @@ impl Digits {
     }
 }
 
-/// An IMSI (TS 29.002 §17.7.8): TBCD, 3 to 8 octets, a filler in the last nibble only. Odd ones are noted.
-pub fn imsi(octets: &[u8], offset: usize, findings: &mut Findings) -> Digits {
-    let digits = Digits::from_swapped(octets).without_filler();
+/// Reads an IMSI (TS 29.002 §17.7.8): TBCD, 3 to 8 octets, a filler in the last nibble only. Odd ones are noted.
+#[inline]
+pub fn imsi(octets: &[u8], offset: usize, digits: &mut Digits, findings: &mut Findings) {
+    digits.read_swapped(octets);
+    digits.drop_filler();
     if !(6..=15).contains(&digits.len()) || !digits.is_decimal() {
         findings.note(Finding::OddDigits, offset);
     }
-    digits
 }
 
-/// An AddressString or ISDN-AddressString (TS 29.002 §17.7.8): one octet nature and numbering plan, then TBCD.
-/// `None` if the octet is missing.
-pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
+/// Reads the digits of an AddressString or ISDN-AddressString (TS 29.002 §17.7.8): one octet nature and numbering
+/// plan, which it gives, then TBCD. `None` if the octet is missing.
+#[inline]
+pub fn address_digits(
+    octets: &[u8],
+    offset: usize,
+    digits: &mut Digits,
+    findings: &mut Findings,
+) -> Option<u8> {
     let (nature_plan, rest) = octets.split_first()?;
-    let digits = Digits::from_swapped(rest).without_filler();
+    digits.read_swapped(rest);
+    digits.drop_filler();
     if digits.is_empty() || (!digits.is_decimal() && digits.as_bytes().contains(&b'f')) {
         findings.note(Finding::OddDigits, offset);
     }
+    Some(*nature_plan)
+}
+
+/// An AddressString with nature and plan; `None` if it is empty.
+pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
+    let mut digits = Digits::default();
+    let nature_plan = address_digits(octets, offset, &mut digits, findings)?;
     Some(Address { nature: nature_plan >> 4 & 7, plan: nature_plan & 0x0f, digits })
 }
 
@@ -194,14 +215,17 @@ mod tests {
 
     #[test]
     fn a_filler_in_the_last_place_is_dropped() {
-        let digits = Digits::from_swapped(&[0x00, 0x01, 0xf1]).without_filler();
+        let mut digits = Digits::from_swapped(&[0x00, 0x01, 0xf1]);
+        digits.drop_filler();
         assert_eq!(digits.as_str(), "00101");
     }
 
     #[test]
     fn an_imsi_with_a_filler_inside_is_odd() {
         let mut findings = Findings::default();
-        assert_eq!(imsi(&[0x00, 0xf1, 0x10, 0x32], 7, &mut findings).as_str(), "001f0123");
+        let mut digits = Digits::default();
+        imsi(&[0x00, 0xf1, 0x10, 0x32], 7, &mut digits, &mut findings);
+        assert_eq!(digits.as_str(), "001f0123");
         assert!(findings.contains(Finding::OddDigits));
     }
 
@@ -212,12 +236,13 @@ mod tests {
             for len in 0..=octets.len() {
                 let text: String =
                     octets[..len].iter().map(|o| format!("{:x}{:x}", o & 15, o >> 4)).collect();
-                let digits = Digits::from_swapped(&octets[..len]);
+                let mut digits = Digits::from_swapped(&octets[..len]);
                 assert_eq!(digits.as_str(), text);
                 assert_eq!(digits.is_decimal(), text.bytes().all(|b| b.is_ascii_digit()));
                 assert_eq!(Digits::from_text(&text), Some(digits));
-                let shorter = digits.without_last();
-                assert_eq!(shorter.is_decimal(), shorter.as_str().bytes().all(|b| b.is_ascii_digit()));
+                digits.drop_last();
+                assert_eq!(digits.as_str(), &text[..text.len().saturating_sub(1)]);
+                assert_eq!(digits.is_decimal(), digits.as_str().bytes().all(|b| b.is_ascii_digit()));
             }
         }
     }

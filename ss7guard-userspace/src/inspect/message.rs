@@ -88,7 +88,7 @@ pub enum Outcome {
 pub struct Message<'a> {
     /// Label and M3UA parameters.
     pub m3ua: Data,
-    /// SCCP, if it could be decoded.
+    /// SCCP, as far as it could be decoded.
     pub sccp: Option<Sccp<'a>>,
     /// TCAP, as far as it could be decoded.
     pub tcap: Option<Tcap<'a>>,
@@ -140,17 +140,15 @@ impl<'a> Message<'a> {
     }
 
     fn decode_sccp(&mut self, user_part: &'a [u8], work: &mut Work) -> Result<Outcome, Problem> {
-        let sccp = sccp::decode(user_part, &mut work.findings).map_err(Problem::Sccp)?;
-        let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
-        let segment = sccp.segmentation.is_some_and(|part| part.is_part());
-        let management = sccp.is_management();
-        self.sccp = Some(sccp);
-        if management {
+        sccp::decode(user_part, &mut self.sccp, &mut work.findings).map_err(Problem::Sccp)?;
+        let Some(sccp) = &self.sccp else { return Ok(Outcome::NotSccp) };
+        if sccp.is_management() {
             return Ok(Outcome::Management);
         }
-        if segment {
+        if sccp.segmentation.is_some_and(|part| part.is_part()) {
             return Ok(Outcome::Segment);
         }
+        let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
         match self.decode_tcap(data, offset, work) {
             // A service message may bring back only the beginning of what was sent (Q.713 §4.11).
             Err(_) if kind.is_service() => Ok(Outcome::Decoded),

@@ -414,12 +414,17 @@ fn components<'a>(
         if found.len() == MAX_COMPONENTS {
             return Err(TcapError::TooManyComponents);
         }
-        found.push(component(&element, work)?);
+        component(&element, found, work)?;
     }
     Ok(())
 }
 
-fn component<'a>(element: &Element<'a>, work: &mut Work) -> Result<Component<'a>, TcapError> {
+/// Adds a component to those found, if it could be read.
+fn component<'a>(
+    element: &Element<'a>,
+    found: &mut Components<'a>,
+    work: &mut Work,
+) -> Result<(), TcapError> {
     let bad = |what| TcapError::BadComponent { offset: element.offset, what };
     let kind = match (element.tag.class(), element.tag.number()) {
         (Class::Context, 1) => ComponentKind::Invoke,
@@ -429,19 +434,12 @@ fn component<'a>(element: &Element<'a>, work: &mut Work) -> Result<Component<'a>
         (Class::Context, 7) => ComponentKind::ReturnResultNotLast,
         _ => return Err(bad("unknown type")),
     };
-    let mut component = Component {
-        kind,
-        invoke_id: None,
-        linked_id: None,
-        operation: None,
-        error: None,
-        parameter: None,
-        offset: element.offset,
-    };
+    let (mut invoke_id, mut linked_id, mut operation, mut error) = (None, None, None, None);
+    let parameter;
     let mut reader = element.inside();
     let first = reader.next(work)?.ok_or(bad("empty"))?;
     match (first.tag, kind) {
-        (INTEGER, _) => component.invoke_id = Some(first.integer(work).ok_or(bad("invoke id out of range"))?),
+        (INTEGER, _) => invoke_id = Some(first.integer(work).ok_or(bad("invoke id out of range"))?),
         // Q.773 §4.2.2: a reject that cannot tell the invoke id has NULL there.
         (NULL, ComponentKind::Reject) => {}
         _ => return Err(bad("no invoke id")),
@@ -450,32 +448,41 @@ fn component<'a>(element: &Element<'a>, work: &mut Work) -> Result<Component<'a>
         ComponentKind::Invoke => {
             let mut next = reader.next(work)?.ok_or(bad("no operation code"))?;
             if next.tag == Tag::context(0) {
-                component.linked_id = next.integer(work);
+                linked_id = next.integer(work);
                 next = reader.next(work)?.ok_or(bad("no operation code"))?;
             }
-            component.operation = Some(code(&next, work).ok_or(bad("no operation code"))?);
-            component.parameter = reader.next(work)?;
+            operation = Some(code(&next, work).ok_or(bad("no operation code"))?);
+            parameter = reader.next(work)?;
         }
         ComponentKind::ReturnResultLast | ComponentKind::ReturnResultNotLast => {
-            if let Some(sequence) = reader.next(work)? {
-                if sequence.tag != SEQUENCE {
-                    return Err(bad("result is not a sequence"));
-                }
-                let mut inside = sequence.inside();
-                if let Some(operation) = inside.next(work)? {
-                    component.operation = Some(code(&operation, work).ok_or(bad("no operation code"))?);
-                }
-                component.parameter = inside.next(work)?;
+            let mut inside = match reader.next(work)? {
+                Some(sequence) if sequence.tag == SEQUENCE => sequence.inside(),
+                Some(_) => return Err(bad("result is not a sequence")),
+                None => reader,
+            };
+            if let Some(element) = inside.next(work)? {
+                operation = Some(code(&element, work).ok_or(bad("no operation code"))?);
             }
+            parameter = inside.next(work)?;
+            note_rest(&inside, work);
         }
         ComponentKind::ReturnError => {
             let next = reader.next(work)?.ok_or(bad("no error code"))?;
-            component.error = Some(code(&next, work).ok_or(bad("no error code"))?);
-            component.parameter = reader.next(work)?;
+            error = Some(code(&next, work).ok_or(bad("no error code"))?);
+            parameter = reader.next(work)?;
         }
-        ComponentKind::Reject => component.parameter = reader.next(work)?,
+        ComponentKind::Reject => parameter = reader.next(work)?,
     }
-    Ok(component)
+    note_rest(&reader, work);
+    found.push(Component { kind, invoke_id, linked_id, operation, error, parameter, offset: element.offset });
+    Ok(())
+}
+
+/// Notes octets after the last part that a component may have.
+fn note_rest(reader: &Reader<'_>, work: &mut Work) {
+    if !reader.rest().is_empty() {
+        work.findings.note(Finding::TrailingOctets, reader.offset());
+    }
 }
 
 /// A local or global code.

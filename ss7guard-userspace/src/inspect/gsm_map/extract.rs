@@ -58,10 +58,10 @@ impl Identities {
         self.found.iter().all(Option::is_none)
     }
 
-    fn set(&mut self, field: Field, digits: Digits) {
-        if let Some(slot) = self.found.get_mut(field as usize) {
-            slot.get_or_insert(digits);
-        }
+    /// Where the value of a field goes; `None` if it has one.
+    fn vacant(&mut self, field: Field) -> Option<&mut Digits> {
+        let slot = self.found.get_mut(field as usize)?;
+        if slot.is_some() { None } else { Some(slot.insert(Digits::default())) }
     }
 }
 
@@ -204,14 +204,17 @@ fn value(
 ) -> Result<(), BerError> {
     let octets = element.octets(work)?;
     let octets = octets.as_slice();
-    let digits = if field == Field::Imsi {
-        Some(digits::imsi(octets, element.offset, &mut work.findings))
+    if octets.is_empty() {
+        work.findings.note(Finding::UnexpectedForm, element.offset);
+        return Ok(());
+    }
+    let mut another = Digits::default();
+    // The first of a field counts; a further one is only looked at.
+    let digits = found.vacant(field).unwrap_or(&mut another);
+    if field == Field::Imsi {
+        digits::imsi(octets, element.offset, digits, &mut work.findings);
     } else {
-        digits::address(octets, element.offset, &mut work.findings).map(|address| address.digits)
-    };
-    match digits {
-        Some(digits) => found.set(field, digits),
-        None => work.findings.note(Finding::UnexpectedForm, element.offset),
+        digits::address_digits(octets, element.offset, digits, &mut work.findings);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub fn name(opcode: i32) -> Option<&'static str> {
 }
 
 /// The names at the places of their codes.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, over the table below")]
 static BY_CODE: [Option<&str>; 90] = {
     let mut names = [None; 90];
     let mut rest = OPERATIONS;

@@ -100,6 +100,18 @@ fn odd_transaction_ids_are_kept_and_noted() {
 }
 
 #[test]
+fn a_second_argument_is_noted() {
+    for component in
+        ["a1{02{01} 02{46} 30{} 30{}}", "a2{02{01} 30{02{46} 30{} 30{}}}", "a3{02{01} 02{01} 30{} 30{}}"]
+    {
+        let data = sealed(&format!("65{{48{{01}} 49{{02}} 6c{{{component}}}}}"));
+        let mut work = Work::default();
+        decoded(&data, &mut work).unwrap();
+        assert!(work.findings.contains(Finding::TrailingOctets), "{component}");
+    }
+}
+
+#[test]
 fn what_came_before_a_broken_component_is_kept() {
     let data = sealed("62{48{01} 6c{a1{02{01} 02{47}} a9{02{02}}}}");
     let mut message = None;
