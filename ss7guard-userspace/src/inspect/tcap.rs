@@ -323,6 +323,10 @@ fn once(seen: &mut bool, element: &Element<'_>, work: &mut Work) {
 /// The dialogue portion (Q.773 §4.2.3): an EXTERNAL with a dialogue PDU in it.
 fn dialogue<'a>(portion: &Element<'a>, found: &mut Dialogue<'a>, work: &mut Work) -> Result<(), TcapError> {
     const SINGLE_ASN1_TYPE: Tag = Tag::context(0);
+    if let Some(name) = usual_dialogue(portion.content) {
+        found.application_context = Oid::parse(name, portion.content_offset, &mut work.findings);
+        return Ok(());
+    }
     let mut reader = portion.inside();
     while let Some(external) = reader.next(work)? {
         if external.tag != EXTERNAL {
@@ -339,6 +343,30 @@ fn dialogue<'a>(portion: &Element<'a>, found: &mut Dialogue<'a>, work: &mut Work
         }
     }
     Ok(())
+}
+
+/// The application context name in a dialogue portion that has the form which nearly all have: an AARQ, or an AARE
+/// that accepts, with a name of seven octets in the arc of MAP and nothing else. What is read here is what reading it
+/// element by element gives, at a fraction of the cost.
+fn usual_dialogue(content: &[u8]) -> Option<&[u8]> {
+    const AARQ: [u8; 23] = [
+        0x28, 0x1c, 0x06, 0x07, 0x00, 0x11, 0x86, 0x05, 0x01, 0x01, 0x01, 0xa0, 0x11, 0x60, 0x0f, 0x80, 0x02,
+        0x07, 0x80, 0xa1, 0x09, 0x06, 0x07,
+    ];
+    const AARE: [u8; 23] = [
+        0x28, 0x28, 0x06, 0x07, 0x00, 0x11, 0x86, 0x05, 0x01, 0x01, 0x01, 0xa0, 0x1d, 0x61, 0x1b, 0x80, 0x02,
+        0x07, 0x80, 0xa1, 0x09, 0x06, 0x07,
+    ];
+    // result accepted, result-source-diagnostic user null
+    const ACCEPTED: [u8; 12] = [0xa2, 0x03, 0x02, 0x01, 0x00, 0xa3, 0x05, 0xa1, 0x03, 0x02, 0x01, 0x00];
+    let (start, rest) = content.split_first_chunk::<23>()?;
+    let (name, end) = rest.split_first_chunk::<7>()?;
+    let usual = match end.len() {
+        0 => *start == AARQ,
+        12 => *start == AARE && *end == ACCEPTED,
+        _ => false,
+    };
+    (usual && name.starts_with(&[0x04, 0x00, 0x00, 0x01, 0x00]) && name.is_ascii()).then_some(name.as_slice())
 }
 
 /// AARQ, AARE or ABRT (Q.773 §4.2.3.1).

@@ -31,6 +31,35 @@ fn a_begin_gives_context_and_component() {
 }
 
 #[test]
+fn usual_dialogue_portions_are_read_like_any_other() {
+    // The same with the protocol version left out, which takes the way element by element.
+    let aarq = |version: &str| {
+        format!("6b{{28{{06{{00118605010101}} a0{{60{{{version} a1{{06{{04000001001c03}}}}}}}}}}}}")
+    };
+    let aare = |version: &str| {
+        format!(
+            "6b{{28{{06{{00118605010101}} a0{{61{{{version} a1{{06{{04000001001c03}}}} a2{{02{{00}}}} a3{{a1{{02{{00}}}}}}}}}}}}}}"
+        )
+    };
+    for portion in [aarq("80{0780}"), aarq(""), aare("80{0780}"), aare("")] {
+        let portion = sealed(&portion);
+        let usual = portion.windows(2).any(|pair| pair == [0x07, 0x80]);
+        assert_eq!(usual_dialogue(&portion[2..]).is_some(), usual);
+        let mut data = vec![0x62, 0x05 + portion.len() as u8, 0x48, 0x03, 1, 2, 3];
+        data.extend(portion);
+        let mut work = Work::default();
+        let message = decoded(&data, &mut work).unwrap();
+        assert_eq!(message.dialogue.application_context.unwrap().to_string(), "0.4.0.0.1.0.28.3");
+        assert!(work.findings.is_empty());
+    }
+    // A name in another arc, or padded, is none of the usual.
+    for name in ["2a000001001c03", "048000000100 1c"] {
+        let portion = sealed(&aarq("80{0780}").replace("04000001001c03", name));
+        assert_eq!(usual_dialogue(&portion[2..]), None);
+    }
+}
+
+#[test]
 fn map_open_gives_both_references() {
     let data = sealed(
         "62{48{00000001} 6b{28{06{00118605010101} a0{60{80{0780} a1{06{04000001001302}} \
