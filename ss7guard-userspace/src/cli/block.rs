@@ -175,10 +175,10 @@ fn flush(target: &Target) -> Result<()> {
 fn list(target: &Target, output: Output) -> Result<()> {
     let config = target.config()?;
     let entries = ask(&config, "block.list", &json!({}), || {
-        // Reading needs no lock.
-        let list = BlockList::adopt(Maps::open(&config.bpffs)?)?;
+        // Reading needs no lock, and must not write.
+        let entries = kernel::scan(&Maps::open(&config.bpffs)?)?;
         let now_ns = kernel::monotonic_ns();
-        Ok(list.entries()?.iter().map(|entry| entry_json(entry, now_ns)).collect())
+        Ok(entries.iter().map(|entry| entry_json(entry, now_ns)).collect())
     })?;
     let entries = entries.as_array().ok_or_else(|| anyhow!("the controller's answer is no list"))?;
     if output.format() == Format::Json {

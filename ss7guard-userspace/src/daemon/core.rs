@@ -25,6 +25,12 @@ use crate::screening::{Judged, Pipeline, RULE_CONFIGURED, RULE_OPERATOR, Verdict
 /// Events that are taken from the ring before clients get a turn.
 const MOST_EVENTS: usize = 20_000;
 
+/// How long an entry that ended stays in the list: longer than a tick of the kernel's coarse clock.
+const LINGER_NS: u64 = 1_000_000_000;
+
+/// Ended entries that one sweep frees; the kernel has ended them already.
+const MOST_ENDED: usize = 10_000;
+
 /// Events that wait for a slow monitor; more are counted and left out.
 pub(super) const MONITOR_QUEUE: usize = 4_096;
 
@@ -238,7 +244,7 @@ impl Core {
     pub(super) fn sweep(&mut self) {
         self.wall_offset_ns = kernel::wall_offset_ns();
         let now_ns = kernel::monotonic_ns();
-        match self.list.remove_where(|detail| detail.expires_ns != 0 && detail.expires_ns < now_ns) {
+        match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
             Ok(expired) => {
                 for Entry { detail, hits } in expired {
                     self.pipeline.host.unblock(&detail);

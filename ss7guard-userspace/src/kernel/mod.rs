@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
-pub use block_list::{BlockList, Entry, ListError};
+pub use block_list::{BlockList, Entry, ListError, scan};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use events::{Events, RingEvent};
