@@ -363,8 +363,12 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
             let verdict = env.user_data(frame, config, scope, off, chunk);
             result.join(verdict, off, chunk.len);
         }
+        off = chunk.next(off);
+        if off >= end {
+            break;
+        }
         result.forget(frame, chunk.word);
-        off = frame.forget(chunk.next(off), chunk.word);
+        off = frame.forget(off, chunk.word);
     }
     if fault.is_none() && !result.judged() {
         fault = Reason::SctpControl.into();

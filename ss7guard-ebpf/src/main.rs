@@ -17,6 +17,7 @@ mod punt;
 use aya_ebpf::bindings::{TC_ACT_OK, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
+use ss7guard_common::abi;
 
 /// Judges every frame that arrives; drops what is blocked, copies what the controller must see.
 #[xdp(frags)]
@@ -31,17 +32,11 @@ pub fn ss7guard_tc(ctx: TcContext) -> i32 {
     TC_ACT_OK
 }
 
-/// Run once by the controller at start, on no interface: shows that maps and log work.
+/// Run once by the controller at start, on no interface: shows that maps and log work, and notes the clocks.
 #[xdp]
 pub fn ss7guard_hello(ctx: XdpContext) -> u32 {
-    let Some(config) = maps::config() else { return xdp_action::XDP_ABORTED };
-    aya_log_ebpf::info!(
-        &ctx,
-        "kernel programs ready: abi {}, generation {}, mode {}",
-        config.abi_version,
-        config.generation,
-        config.mode
-    );
+    let Some(now) = maps::sample_clocks() else { return xdp_action::XDP_ABORTED };
+    aya_log_ebpf::info!(&ctx, "kernel programs ready: abi {}, tick {}", abi::ABI_VERSION, now.ticks);
     xdp_action::XDP_PASS
 }
 

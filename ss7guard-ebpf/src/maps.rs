@@ -2,10 +2,10 @@
 
 use core::arch::asm;
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
-use ss7guard_common::abi::{self, BlockDetail, Config, PeerEntry, PeerTable, PuntCounter};
+use ss7guard_common::abi::{self, BlockDetail, ClockSample, Config, PeerEntry, PeerTable, PuntCounter};
 use ss7guard_common::classify::BlockHit;
 use ss7guard_common::verdict::{Action, Code};
 use ss7guard_common::wire::{Address, Maybe};
@@ -35,6 +35,8 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::COUNTER_SLOTS, 0);
 #[map]
 static PUNT_COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::PUNT_COUNTERS, 0);
 #[map]
+static CLOCK: Array<ClockSample> = Array::pinned(1, 0);
+#[map]
 pub static EVENTS: RingBuf = RingBuf::pinned(DEFAULT_RING, 0);
 /// Where events are put together; one element for each direction, since either may interrupt the other.
 #[map]
@@ -46,6 +48,25 @@ pub fn config() -> Option<&'static Config> {
     let config = CONFIG.get_ptr(0)?;
     // SAFETY: a map value of this type; the controller replaces fields, each of which is valid on its own.
     Some(unsafe { &*config })
+}
+
+/// The kernel's tick counter: one load, where reading a clock in nanoseconds costs as much as a whole judgement.
+#[inline(always)]
+fn ticks() -> u64 {
+    // SAFETY: no argument.
+    unsafe { bpf_jiffies64() }
+}
+
+/// Notes both clocks at this moment, and gives them.
+#[inline(always)]
+pub fn sample_clocks() -> Option<ClockSample> {
+    let sample = CLOCK.get_ptr_mut(0)?;
+    // SAFETY: no argument.
+    let monotonic_ns = unsafe { bpf_ktime_get_ns() };
+    let now = ClockSample { ticks: ticks(), monotonic_ns };
+    // SAFETY: an aligned map value of this type; the start-up program runs alone.
+    unsafe { *sample = now };
+    Some(now)
 }
 
 /// Counts an outcome.
@@ -89,37 +110,46 @@ pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> 
     if BLOCK_BITS.get(word)? & bit == 0 {
         return None;
     }
-    let hit = find_entry(opc, u32::from(ni), network_appearance.0);
-    let action = Action::from_u8((hit & 0xff) as u8).filter(|_| hit != NO_ENTRY)?;
-    Some(BlockHit { rule_id: (hit >> 32) as u32, action, evidence: hit & EVIDENCE != 0 })
+    let (element, lane) = abi::index_position(opc);
+    let slot = *BLOCK_INDEX.get(element)?.get(lane & (abi::INDEX_LANES - 1))?;
+    let detail = BLOCK_DETAIL.get(slot)?;
+    // Most point codes have one entry.
+    if detail.matches(opc, ni, network_appearance.get(), ticks) {
+        return Some(hit(detail, slot));
+    }
+    if detail.next == abi::BLOCK_NO_SLOT {
+        return None;
+    }
+    let slot = find_further(opc, u32::from(ni), network_appearance.0, detail.next);
+    if slot == abi::BLOCK_NO_SLOT {
+        return None;
+    }
+    Some(hit(BLOCK_DETAIL.get(slot)?, slot))
 }
 
-const NO_ENTRY: u64 = 0;
-const EVIDENCE: u64 = 1 << 8;
+#[inline(always)]
+fn hit(detail: &BlockDetail, slot: u32) -> BlockHit {
+    let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
+    BlockHit { rule_id: detail.rule_id, action, evidence: count_hit(slot) }
+}
 
-/// Walks the entries of one point code. Gives [`NO_ENTRY`], or the action, [`EVIDENCE`] and the rule in the high
-/// half. A function of its own, so that the verifier checks it once.
+/// Walks the further entries of one point code; gives the slot of the one that matches. A function of its own, so
+/// that the verifier checks it once.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn find_entry(opc: u32, ni: u32, network_appearance: u64) -> u64 {
-    let (element, lane) = abi::index_position(opc);
-    let Some(lanes) = BLOCK_INDEX.get(element) else { return NO_ENTRY };
-    let Some(&(mut slot)) = lanes.get(lane & (abi::INDEX_LANES - 1)) else { return NO_ENTRY };
+extern "C" fn find_further(opc: u32, ni: u32, network_appearance: u64, mut slot: u32) -> u32 {
     let network_appearance = Maybe(network_appearance).get();
-    for _ in 0..abi::MAX_BLOCK_CHAIN {
+    for _ in 1..abi::MAX_BLOCK_CHAIN {
         if slot == abi::BLOCK_NO_SLOT {
-            return NO_ENTRY;
+            break;
         }
-        let Some(detail) = BLOCK_DETAIL.get(slot) else { return NO_ENTRY };
-        // SAFETY: no argument; reads the kernel's clock as of the last tick.
-        if detail.matches(opc, ni as u8, network_appearance, || unsafe { bpf_ktime_get_coarse_ns() }) {
-            let evidence = if count_hit(slot) { EVIDENCE } else { 0 };
-            let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
-            return action as u64 | evidence | u64::from(detail.rule_id) << 32;
+        let Some(detail) = BLOCK_DETAIL.get(slot) else { break };
+        if detail.matches(opc, ni as u8, network_appearance, ticks) {
+            return slot;
         }
         slot = detail.next;
     }
-    NO_ENTRY
+    abi::BLOCK_NO_SLOT
 }
 
 /// Counts a hit of this slot; true for the 1st, 2nd, 4th, 8th, ...

@@ -92,6 +92,7 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("blocked, IPv6 with three extension headers", R::BlockedPointCode,
             Frame::ipv6(132, &[(0, vec![0; 7]), (43, vec![0; 7]), (60, [vec![1], vec![0; 14]].concat())]).sctp(1, &[bad()]).build()),
         ("blocked, atomic IPv6 fragment", R::BlockedPointCode, Frame::ipv6(132, &[(44, vec![0; 7])]).sctp(1, &[bad()]).build()),
+        ("blocked, in the second buffer of a long frame", R::BlockedPointCode, sctp(&[chunk(0x84, 0, &[0; 5_000]), bad()])),
         ("SCCP", R::Sccp, sctp(&[ok()])),
         ("SCCP, last padding not counted", R::Sccp, sctp(&[data(WHOLE, 3, &unpadded)])),
         ("SCCP, unknown parameter first", R::Sccp, sctp(&[data(WHOLE, 3, &parameters(&[vec![0x7f, 1, 0, 6, 1, 2, 0, 0], m3ua_data(FREE)[8..].to_vec()].concat()))])),

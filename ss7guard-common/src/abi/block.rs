@@ -25,9 +25,10 @@ pub const ANY_NI: u8 = 0xff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct BlockDetail {
-    /// When the entry ends: nanoseconds of the kernel's monotonic clock (`CLOCK_MONOTONIC`), 0 for never. The
-    /// kernel compares with its coarse clock, whose resolution is one tick (1 to 10 ms).
-    pub expires_ns: u64,
+    /// When the entry ends, 0 for never. In the map: the kernel's tick counter (`jiffies64`), which costs nothing to
+    /// read and has a resolution of one tick (1 to 10 ms). In tables of the host: nanoseconds of the clock that its
+    /// frames come with. The controller converts at the map's edge, by [`super::ClockSample`].
+    pub expires_at: u64,
     /// The originating point code; a slot that does not hold the code looked for does not match.
     pub point_code: u32,
     /// Network Appearance that the message must carry, if `match_na` is 1.
@@ -76,12 +77,24 @@ impl BlockDetail {
         point_code: u32,
         ni: u8,
         network_appearance: Option<u32>,
-        now_ns: impl FnOnce() -> u64,
+        now: impl FnOnce() -> u64,
     ) -> bool {
         self.used == 1
             && self.point_code == point_code
             && (self.ni == ANY_NI || self.ni == ni)
             && (self.match_na == 0 || network_appearance == Some(self.network_appearance))
-            && (self.expires_ns == 0 || now_ns() < self.expires_ns)
+            && (self.expires_at == 0 || now() < self.expires_at)
     }
 }
+
+/// Both clocks at one moment, written by the start-up program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ClockSample {
+    /// The kernel's tick counter.
+    pub ticks: u64,
+    /// Nanoseconds of the kernel's monotonic clock.
+    pub monotonic_ns: u64,
+}
+
+super::kernel_abi!(ClockSample, 16);

@@ -10,8 +10,8 @@ mod event;
 mod peer;
 
 pub use block::{
-    ANY_NI, BLOCK_NO_SLOT, BlockDetail, INDEX_LANES, MAX_BLOCK_CHAIN, POINT_CODE_SPACE, bitmap_position,
-    index_position,
+    ANY_NI, BLOCK_NO_SLOT, BlockDetail, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN, POINT_CODE_SPACE,
+    bitmap_position, index_position,
 };
 pub use config::{Config, Mode, PORTS, REASON_SLOTS};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
@@ -41,9 +41,21 @@ pub mod name {
     pub const PUNT_COUNTERS: &str = "PUNT_COUNTERS";
     /// Ring buffer of [`super::Event`] records, each followed by the captured octets.
     pub const EVENTS: &str = "EVENTS";
+    /// `Array<ClockSample>`, one element.
+    pub const CLOCK: &str = "CLOCK";
     /// Every map that is pinned.
-    pub const PINNED_MAPS: [&str; 9] =
-        [CONFIG, BLOCK_BITS, BLOCK_INDEX, BLOCK_DETAIL, BLOCK_HITS, PEERS, COUNTERS, PUNT_COUNTERS, EVENTS];
+    pub const PINNED_MAPS: [&str; 10] = [
+        CLOCK,
+        CONFIG,
+        BLOCK_BITS,
+        BLOCK_INDEX,
+        BLOCK_DETAIL,
+        BLOCK_HITS,
+        PEERS,
+        COUNTERS,
+        PUNT_COUNTERS,
+        EVENTS,
+    ];
     /// The XDP program.
     pub const XDP_PROGRAM: &str = "ss7guard_xdp";
     /// The tc egress program.

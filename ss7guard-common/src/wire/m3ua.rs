@@ -108,6 +108,9 @@ pub fn looks_like_data<R: ReadAt + ?Sized>(frame: &R, off: usize) -> bool {
 #[inline(always)]
 pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_fragment: bool) -> Parsed {
     let short = if first_fragment { Reason::SctpShortFirstFragment } else { Reason::M3uaTruncated };
+    if !first_fragment && let Some(data) = usual(frame, off, avail) {
+        return Parsed { data: Some(data), fault: Code::NONE };
+    }
     if avail < HEADER_LEN {
         return Parsed::fault(short);
     }
@@ -124,13 +127,6 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
             Reason::M3uaUnknownType
         });
     }
-    if version == 1
-        && !first_fragment
-        && pad4(length as usize) == pad4(avail)
-        && let Some(data) = usual(frame, off, avail)
-    {
-        return Parsed { data: Some(data), fault: Code::NONE };
-    }
     let fault = if version == 1 {
         length_fault(length, avail, first_fragment)
     } else {
@@ -139,55 +135,61 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
     parameters(frame, off, avail, length, fault, first_fragment)
 }
 
+/// Octets of a DATA message up to its user part, with one Network Appearance and one Routing Context.
+const USUAL_LEN: usize = HEADER_LEN + 8 + 8 + PROTOCOL_DATA_HEADER_LEN;
+
 /// A DATA message as nearly everybody writes it: perhaps Network Appearance, perhaps Routing Context, then Protocol
-/// Data to the end. Gives what [`parameters`] gives, at a fraction of the cost; `None` for every other form.
+/// Data to the end. Gives what the long way gives, at a fraction of the cost; `None` for every other form.
 #[inline(always)]
 fn usual<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize) -> Option<Data> {
     /// Tag and length of a parameter with one word.
     const NETWORK_APPEARANCE: u32 = (tag::NETWORK_APPEARANCE as u32) << 16 | 8;
     const ROUTING_CONTEXT: u32 = (tag::ROUTING_CONTEXT as u32) << 16 | 8;
-    let mut at = off.wrapping_add(HEADER_LEN);
-    let mut network_appearance = Maybe::ABSENT;
-    let mut routing_context = Maybe::ABSENT;
-    let [mut head, mut value] = two_words(frame, at)?;
-    if head == NETWORK_APPEARANCE {
-        network_appearance = Maybe(value as u64);
-        at = at.wrapping_add(8);
-        [head, value] = two_words(frame, at)?;
-    }
-    if head == ROUTING_CONTEXT {
-        routing_context = Maybe(value as u64);
-        at = at.wrapping_add(8);
-    }
-    let octets: [u8; PROTOCOL_DATA_HEADER_LEN] = frame.read_at(at)?;
-    let [t0, t1, l0, l1, o0, o1, o2, o3, d0, d1, d2, d3, si, ni, mp, sls] = octets;
-    let len = usize::from(u16::from_be_bytes([l0, l1]));
-    let end = off.wrapping_add(avail);
-    let fits = at.wrapping_add(len) <= end && at.wrapping_add(pad4(len)).wrapping_sub(off) == pad4(avail);
-    if u16::from_be_bytes([t0, t1]) != tag::PROTOCOL_DATA || len < PROTOCOL_DATA_HEADER_LEN || !fits {
+    if avail < USUAL_LEN {
         return None;
     }
+    let octets: [u8; USUAL_LEN] = frame.read_at(off)?;
+    let words = words(octets);
+    // Version, reserved, class, type; the reserved octet is ignored (RFC 4666 §3.1.3).
+    if words[0] & 0xff00_ffff != 0x0100_0101 || pad4(words[1] as usize) != pad4(avail) || words[1] > 0xffff {
+        return None;
+    }
+    let none = Maybe::ABSENT;
+    let (skip, network_appearance, routing_context, head, opc, dpc, last) = match (words[2], words[4]) {
+        (NETWORK_APPEARANCE, ROUTING_CONTEXT) => {
+            let (appearance, context) = (Maybe(words[3] as u64), Maybe(words[5] as u64));
+            (16, appearance, context, words[6], words[7], words[8], words[9])
+        }
+        (NETWORK_APPEARANCE, head) => (8, Maybe(words[3] as u64), none, head, words[5], words[6], words[7]),
+        (ROUTING_CONTEXT, head) => (8, none, Maybe(words[3] as u64), head, words[5], words[6], words[7]),
+        (head, dpc) => (0, none, none, head, words[3], dpc, words[5]),
+    };
+    let at = HEADER_LEN.wrapping_add(skip);
+    let len = (head & 0xffff) as usize;
+    let fits = at.wrapping_add(len) <= avail && at.wrapping_add(pad4(len)) == pad4(avail);
+    if head >> 16 != tag::PROTOCOL_DATA as u32 || len < PROTOCOL_DATA_HEADER_LEN || !fits {
+        return None;
+    }
+    let [si, ni, mp, sls] = last.to_be_bytes();
     Some(Data {
-        label: Label {
-            opc: u32::from_be_bytes([o0, o1, o2, o3]),
-            dpc: u32::from_be_bytes([d0, d1, d2, d3]),
-            si,
-            ni,
-            mp,
-            sls,
-        },
-        second_opc: Maybe::ABSENT,
-        network_appearance: Maybe(frame.forget(network_appearance.0 as usize, value) as u64),
-        routing_context: Maybe(frame.forget(routing_context.0 as usize, value) as u64),
-        user_part: at.wrapping_add(PROTOCOL_DATA_HEADER_LEN),
+        label: Label { opc, dpc, si, ni, mp, sls },
+        second_opc: none,
+        network_appearance: Maybe(frame.forget(network_appearance.0 as usize, opc) as u64),
+        routing_context: Maybe(frame.forget(routing_context.0 as usize, opc) as u64),
+        user_part: off.wrapping_add(at).wrapping_add(PROTOCOL_DATA_HEADER_LEN),
         user_part_len: len.wrapping_sub(PROTOCOL_DATA_HEADER_LEN),
     })
 }
 
+/// Octets as big-endian words.
 #[inline(always)]
-fn two_words<R: ReadAt + ?Sized>(frame: &R, at: usize) -> Option<[u32; 2]> {
-    let [a0, a1, a2, a3, b0, b1, b2, b3] = frame.read_at(at)?;
-    Some([u32::from_be_bytes([a0, a1, a2, a3]), u32::from_be_bytes([b0, b1, b2, b3])])
+fn words(octets: [u8; USUAL_LEN]) -> [u32; USUAL_LEN / 4] {
+    let mut words = [0; USUAL_LEN / 4];
+    let (chunks, _) = octets.as_chunks::<4>();
+    for (word, octets) in words.iter_mut().zip(chunks) {
+        *word = u32::from_be_bytes(*octets);
+    }
+    words
 }
 
 /// Holds the message length against the octets that are there.
@@ -456,6 +458,6 @@ mod tests {
                 assert_eq!(long, Parsed { data: Some(data), fault: Code::NONE }, "{octets:02x?}");
             }
         }
-        assert!(short > 50_000, "{short}");
+        assert!(short > 20_000, "{short}");
     }
 }

@@ -37,6 +37,31 @@ pub(super) const MONITOR_QUEUE: usize = 4_096;
 /// Reasons of entries that are remembered, for listings.
 const MAX_REASONS: usize = 65_536;
 
+/// Event lines that are written in a second, for alerts and for malformed traffic each; an attacker must not fill the
+/// disk, and malformed frames must not drown alerts. Beyond, they are counted, and still shown to monitors.
+const MOST_LINES: u32 = 2_000;
+
+/// What is left of [`MOST_LINES`].
+struct Lines {
+    alerts: u32,
+    malformed: u32,
+}
+
+impl Lines {
+    const FULL: Self = Self { alerts: MOST_LINES, malformed: MOST_LINES };
+
+    /// Takes a line for this verdict; false if there is none left.
+    fn take(&mut self, verdict: Verdict) -> bool {
+        let left = match verdict {
+            Verdict::Alert | Verdict::Block => &mut self.alerts,
+            _ => &mut self.malformed,
+        };
+        let some = *left > 0;
+        *left = left.saturating_sub(1);
+        some
+    }
+}
+
 struct Watcher {
     filter: Monitor,
     sender: mpsc::Sender<Value>,
@@ -56,6 +81,7 @@ struct Tally {
     entries_refused: u64,
     entries_expired: u64,
     monitor_lost: u64,
+    lines_suppressed: u64,
     overruns: u64,
 }
 
@@ -74,6 +100,7 @@ pub struct Core {
     watchers: Vec<Watcher>,
     reasons: HashMap<(u32, u8, Option<u32>), String>,
     tally: Tally,
+    lines: Lines,
     wall_offset_ns: u64,
     started_ns: u64,
     /// Whether the pins were there before.
@@ -111,6 +138,7 @@ impl Core {
             watchers: Vec::new(),
             reasons: HashMap::new(),
             tally: Tally::default(),
+            lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
             adopted,
@@ -175,14 +203,25 @@ impl Core {
         let mut requests = Vec::new();
         let now_ns = kernel::monotonic_ns();
         let Self {
-            ring, pipeline, planner, seen, tally, config, interfaces, watchers, wall_offset_ns, ..
+            ring,
+            pipeline,
+            planner,
+            seen,
+            tally,
+            lines,
+            config,
+            interfaces,
+            watchers,
+            wall_offset_ns,
+            ..
         } = self;
+        let mut desk = Desk { config, tally, lines, seen, watchers, out: &mut out };
         ring.drain(MOST_EVENTS, |event| {
-            tally.events += 1;
+            desk.tally.events += 1;
             let sight = Sight::of(&event, interfaces, *wall_offset_ns);
-            pipeline.frame(tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
-                judge(judged, &sight, config, tally, seen, watchers, &mut out);
-                requests.extend(planner.plan(judged, config, now_ns));
+            pipeline.frame(desk.tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
+                desk.judge(judged, &sight);
+                requests.extend(planner.plan(judged, desk.config, now_ns));
             });
         });
         self.write_log(&out);
@@ -243,6 +282,7 @@ impl Core {
     /// Frees expired entries, follows the wall clock, reports losses.
     pub(super) fn sweep(&mut self) {
         self.wall_offset_ns = kernel::wall_offset_ns();
+        self.lines = Lines::FULL;
         let now_ns = kernel::monotonic_ns();
         match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
             Ok(expired) => {
@@ -361,6 +401,7 @@ impl Core {
             "entries_refused": tally.entries_refused,
             "entries_expired": tally.entries_expired,
             "monitor_lost": tally.monitor_lost,
+            "lines_suppressed": tally.lines_suppressed,
         });
         Ok(stats)
     }
@@ -390,71 +431,79 @@ impl Sight {
     }
 }
 
-/// Counts one judgement, writes its alert line, and tells the monitors.
-fn judge(
-    judged: &Judged<'_>,
-    sight: &Sight,
-    config: &Config,
-    tally: &mut Tally,
-    seen: &mut Seen,
-    watchers: &mut Vec<Watcher>,
-    out: &mut Vec<u8>,
-) {
-    if let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) {
-        // A restarted association may use a TSN again, for another message.
-        let mut hasher = DefaultHasher::new();
-        if let Some(message) = judged.message {
-            (message.m3ua.label.opc, message.m3ua.label.dpc, message.calling_gt()).hash(&mut hasher);
-            message.tcap.as_ref().and_then(|tcap| tcap.otid).hash(&mut hasher);
+/// What judging an event changes.
+struct Desk<'a> {
+    config: &'a Config,
+    tally: &'a mut Tally,
+    lines: &'a mut Lines,
+    seen: &'a mut Seen,
+    watchers: &'a mut Vec<Watcher>,
+    /// Lines for the events file.
+    out: &'a mut Vec<u8>,
+}
+
+impl Desk<'_> {
+    /// Counts one judgement, writes its alert line, and tells the monitors.
+    fn judge(&mut self, judged: &Judged<'_>, sight: &Sight) {
+        if let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) {
+            // A restarted association may use a TSN again, for another message.
+            let mut hasher = DefaultHasher::new();
+            if let Some(message) = judged.message {
+                (message.m3ua.label.opc, message.m3ua.label.dpc, message.calling_gt()).hash(&mut hasher);
+                message.tcap.as_ref().and_then(|tcap| tcap.otid).hash(&mut hasher);
+            }
+            if self.seen.before((source, destination, tsn, hasher.finish())) {
+                self.tally.retransmissions += 1;
+                return;
+            }
         }
-        if seen.before((source, destination, tsn, hasher.finish())) {
-            tally.retransmissions += 1;
+        self.tally.messages += u64::from(judged.message.is_some());
+        *self.tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
+        if let Some(Outcome::Undecodable(problem)) = judged.message.map(|message| message.outcome) {
+            *self.tally.undecodable.entry(problem.reason()).or_default() += 1;
+        }
+        let alert = !matches!(judged.decision.verdict, Verdict::Allow | Verdict::Defer);
+        self.tally.alerts += u64::from(alert);
+        let written = alert && self.lines.take(judged.decision.verdict);
+        self.tally.lines_suppressed += u64::from(alert && !written);
+        if !written && self.watchers.is_empty() {
             return;
         }
-    }
-    tally.messages += u64::from(judged.message.is_some());
-    *tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
-    if let Some(Outcome::Undecodable(problem)) = judged.message.map(|message| message.outcome) {
-        *tally.undecodable.entry(problem.reason()).or_default() += 1;
-    }
-    let alert = !matches!(judged.decision.verdict, Verdict::Allow | Verdict::Defer);
-    tally.alerts += u64::from(alert);
-    if !alert && watchers.is_empty() {
-        return;
-    }
-    let kind = if alert { "alert" } else { "message" };
-    let mut scene = Scene {
-        time_ns: sight.time_ns,
-        interface: &sight.interface,
-        format: config.point_code_format,
-        mode: if sight.monitor { "monitor" } else { "enforce" },
-        action: if sight.dropped { "blocked" } else { "allowed" },
-        reveal: false,
-    };
-    let masked = report::event(kind, judged, &scene);
-    if alert {
-        out.extend_from_slice(masked.to_string().as_bytes());
-        out.push(b'\n');
-    }
-    watchers.retain_mut(|watcher| {
-        scene.reveal = watcher.filter.reveal;
-        let mut event = if scene.reveal { report::event(kind, judged, &scene) } else { masked.clone() };
-        if !watcher.filter.wants(&event) {
-            return !watcher.sender.is_closed();
+        let kind = if alert { "alert" } else { "message" };
+        let mut scene = Scene {
+            time_ns: sight.time_ns,
+            interface: &sight.interface,
+            format: self.config.point_code_format,
+            mode: if sight.monitor { "monitor" } else { "enforce" },
+            action: if sight.dropped { "blocked" } else { "allowed" },
+            reveal: false,
+        };
+        let masked = report::event(kind, judged, &scene);
+        if written {
+            self.out.extend_from_slice(masked.to_string().as_bytes());
+            self.out.push(b'\n');
         }
-        if watcher.lost > 0 {
-            event["lost_before"] = json!(watcher.lost);
-        }
-        match watcher.sender.try_send(event) {
-            Ok(()) => watcher.lost = 0,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                watcher.lost += 1;
-                tally.monitor_lost += 1;
+        let tally = &mut *self.tally;
+        self.watchers.retain_mut(|watcher| {
+            scene.reveal = watcher.filter.reveal;
+            let mut event = if scene.reveal { report::event(kind, judged, &scene) } else { masked.clone() };
+            if !watcher.filter.wants(&event) {
+                return !watcher.sender.is_closed();
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => return false,
-        }
-        true
-    });
+            if watcher.lost > 0 {
+                event["lost_before"] = json!(watcher.lost);
+            }
+            match watcher.sender.try_send(event) {
+                Ok(()) => watcher.lost = 0,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    watcher.lost += 1;
+                    tally.monitor_lost += 1;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+            }
+            true
+        });
+    }
 }
 
 fn fault(error: &ListError) -> Fault {

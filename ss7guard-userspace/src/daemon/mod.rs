@@ -49,13 +49,12 @@ pub fn start(config: &Config) -> Result<Core> {
     Ok(core)
 }
 
-/// CONFIG and peers, self-test, then the links: no frame is judged before the configuration is there.
+/// CONFIG and peers, then the links: no frame is judged before the configuration is there.
 fn prepare(config: &Config, loaded: &mut kernel::Loaded) -> Result<Maps> {
     let mut maps = Maps::open(&config.bpffs)?;
     let mut record = config.kernel_record();
     record.peer_table = maps.write_peers(&config.peers)?;
     maps.set_config(record)?;
-    loaded.self_test()?;
     kernel::attach(loaded, config, &config.interfaces)?;
     Ok(maps)
 }

@@ -11,7 +11,7 @@ use crate::screening::rule;
 #[must_use]
 pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
     let detail = &entry.detail;
-    let left_ms = detail.expires_ns.saturating_sub(now_ns) / 1_000_000;
+    let left_ms = detail.expires_at.saturating_sub(now_ns) / 1_000_000;
     json!({
         "point_code": detail.point_code,
         "ni": (detail.ni <= 3).then_some(detail.ni),
@@ -19,8 +19,8 @@ pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
         "hits": entry.hits,
         "rule": rule(detail.rule_id).map(|rule| rule.name),
         "rule_id": detail.rule_id,
-        "left_ms": (detail.expires_ns != 0).then_some(left_ms),
-        "expired": detail.expires_ns != 0 && left_ms == 0,
+        "left_ms": (detail.expires_at != 0).then_some(left_ms),
+        "expired": detail.expires_at != 0 && left_ms == 0,
     })
 }
 

@@ -32,7 +32,7 @@ impl BlockRequest {
     pub fn detail(&self, now_ns: u64) -> BlockDetail {
         let ttl_ns = self.ttl.map(|ttl| u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
         BlockDetail {
-            expires_ns: ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl)),
+            expires_at: ttl_ns.map_or(0, |ttl| now_ns.saturating_add(ttl)),
             point_code: self.point_code,
             network_appearance: self.network_appearance.unwrap_or(0),
             rule_id: self.rule_id,

@@ -218,7 +218,7 @@ impl<A: Arrays> BlockList<A> {
             detail.next = old.next;
             self.arrays.set_detail(held.slot, detail)?;
             held.detail = detail;
-            self.ends.remove(&(old.expires_ns, key));
+            self.ends.remove(&(old.expires_at, key));
             self.note_end(key, &detail);
             return Ok(detail);
         }
@@ -298,8 +298,8 @@ impl<A: Arrays> BlockList<A> {
     }
 
     fn note_end(&mut self, key: Key, detail: &BlockDetail) {
-        if detail.expires_ns != 0 {
-            self.ends.insert((detail.expires_ns, key));
+        if detail.expires_at != 0 {
+            self.ends.insert((detail.expires_at, key));
         }
     }
 
@@ -328,7 +328,7 @@ impl<A: Arrays> BlockList<A> {
         detail.used = 0;
         self.arrays.set_detail(slot, detail)?;
         self.held.remove(&key);
-        self.ends.remove(&(detail.expires_ns, key));
+        self.ends.remove(&(detail.expires_at, key));
         self.free.push_back(slot);
         Ok(Entry { detail, hits })
     }
@@ -409,11 +409,14 @@ impl Arrays for Maps {
     }
 
     fn detail(&self, slot: u32) -> Result<BlockDetail, KernelError> {
-        self.detail.get(&slot, 0).map_err(failed("read BLOCK_DETAIL"))
+        let mut detail = self.detail.get(&slot, 0).map_err(failed("read BLOCK_DETAIL"))?;
+        detail.expires_at = self.ticks.time_of(detail.expires_at);
+        Ok(detail)
     }
 
     fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError> {
-        self.detail.set(slot, value, 0).map_err(failed("write BLOCK_DETAIL"))
+        let in_ticks = BlockDetail { expires_at: self.ticks.ticks_at(value.expires_at), ..value };
+        self.detail.set(slot, in_ticks, 0).map_err(failed("write BLOCK_DETAIL"))
     }
 
     fn hits(&self, slot: u32) -> Result<u64, KernelError> {

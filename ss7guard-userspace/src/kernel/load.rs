@@ -20,7 +20,8 @@ pub struct Loaded {
     pub adopted: bool,
 }
 
-/// Loads the programs; maps are created at `bpffs`, or taken over if they are there.
+/// Loads the programs and runs the start-up program; maps are created in the BPF file system, or taken over if they are
+/// there.
 ///
 /// # Errors
 /// The pins are of another version, or the kernel refuses.
@@ -28,7 +29,7 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
     let adopted = Maps::present(&config.bpffs);
     if adopted {
         // Refuses pins of another version before anything is touched.
-        Maps::open(&config.bpffs)?;
+        Maps::check(&config.bpffs)?;
     }
     let mut loader = EbpfLoader::new();
     loader
@@ -43,7 +44,9 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
     }
     let tc: &mut SchedClassifier = program_mut(&mut ebpf, name::TC_PROGRAM)?;
     tc.load().map_err(|error| explain_program(name::TC_PROGRAM, &error))?;
-    Ok(Loaded { ebpf, adopted })
+    let mut loaded = Loaded { ebpf, adopted };
+    loaded.self_test()?;
+    Ok(loaded)
 }
 
 impl Loaded {
@@ -58,11 +61,9 @@ impl Loaded {
         Ok(result.return_value)
     }
 
-    /// Runs the start-up program once, on no interface: maps, JIT and log work. Its log line goes to the log.
-    ///
-    /// # Errors
-    /// It does not end as it should.
-    pub fn self_test(&mut self) -> Result<(), KernelError> {
+    /// Runs the start-up program once, on no interface: maps, JIT and log work, and it notes the clocks. Its log line
+    /// goes to the log.
+    fn self_test(&mut self) -> Result<(), KernelError> {
         const XDP_PASS: u32 = 2;
         let mut logger =
             EbpfLogger::init(&mut self.ebpf).map_err(|error| KernelError::other("kernel log", error))?;

@@ -5,11 +5,13 @@ use std::path::Path;
 use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
-    self, ABI_VERSION, BlockDetail, Config, INDEX_LANES, PeerEntry, PuntCounter, counter_index, name,
+    self, ABI_VERSION, BlockDetail, ClockSample, Config, INDEX_LANES, PeerEntry, PuntCounter, counter_index,
+    name,
 };
 use ss7guard_common::verdict::{Action, Reason};
 
 use crate::kernel::KernelError;
+use crate::kernel::clock::Ticks;
 use crate::kernel::load::{Flat, pinned};
 
 /// One counter of the classifier.
@@ -36,6 +38,7 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
     punt_counters: PerCpuArray<MapData, u64>,
     ring_bytes: u32,
+    pub(super) ticks: Ticks,
 }
 
 impl Maps {
@@ -43,6 +46,12 @@ impl Maps {
     #[must_use]
     pub fn present(bpffs: &Path) -> bool {
         pinned(bpffs, name::CONFIG)
+    }
+
+    /// Refuses pins of another version; opens nothing that the start-up program has yet to write.
+    pub(super) fn check(bpffs: &Path) -> Result<(), KernelError> {
+        check_shape(bpffs)?;
+        check_version(bpffs, &array(bpffs, name::CONFIG)?)
     }
 
     /// Opens the pinned maps.
@@ -64,15 +73,9 @@ impl Maps {
             counters: per_cpu(bpffs, name::COUNTERS)?,
             punt_counters: per_cpu(bpffs, name::PUNT_COUNTERS)?,
             ring_bytes: info(bpffs, name::EVENTS)?.max_entries(),
+            ticks: ticks(bpffs)?,
         };
-        let version = maps.config()?.abi_version;
-        // A record of zeros is that of a map which was made and never written.
-        if version != ABI_VERSION && version != 0 {
-            return Err(KernelError::ForeignPins {
-                path: bpffs.to_path_buf(),
-                what: format!("they have ABI {version}, this is ABI {ABI_VERSION}"),
-            });
-        }
+        check_version(bpffs, &maps.config)?;
         Ok(maps)
     }
 
@@ -137,10 +140,31 @@ fn info(bpffs: &Path, map: &str) -> Result<MapInfo, KernelError> {
         .map_err(|error| KernelError::other(format!("open pin {map}"), Flat::from_error(&error)))
 }
 
+fn check_version(bpffs: &Path, config: &Array<MapData, Config>) -> Result<(), KernelError> {
+    let record = config.get(&0, 0).map_err(|error| KernelError::other("read CONFIG", error))?;
+    match record.abi_version {
+        // A record of zeros is that of a map which was made and never written.
+        ABI_VERSION | 0 => Ok(()),
+        version => Err(KernelError::ForeignPins {
+            path: bpffs.to_path_buf(),
+            what: format!("they have ABI {version}, this is ABI {ABI_VERSION}"),
+        }),
+    }
+}
+
+/// The tick counter by the sample that the start-up program took.
+fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
+    let clock: Array<MapData, ClockSample> = array(bpffs, name::CLOCK)?;
+    let sample = clock.get(&0, 0).map_err(|error| KernelError::other("read CLOCK", error))?;
+    Ticks::new(sample)
+        .ok_or_else(|| KernelError::Unsupported("the start-up program has not noted its clocks".to_owned()))
+}
+
 /// Holds the sizes of the pinned maps against this version's.
 fn check_shape(bpffs: &Path) -> Result<(), KernelError> {
     let index_len = abi::POINT_CODE_SPACE / INDEX_LANES as u32;
-    let shapes: [(&str, usize, Option<u32>); 8] = [
+    let shapes: [(&str, usize, Option<u32>); 9] = [
+        (name::CLOCK, size_of::<ClockSample>(), Some(1)),
         (name::CONFIG, size_of::<Config>(), Some(1)),
         (name::BLOCK_BITS, 8, Some(abi::POINT_CODE_SPACE / 64)),
         (name::BLOCK_INDEX, 4 * INDEX_LANES, Some(index_len)),

@@ -11,7 +11,7 @@ struct Memory {
 }
 
 const EMPTY: BlockDetail = BlockDetail {
-    expires_ns: 0,
+    expires_at: 0,
     point_code: 0,
     network_appearance: 0,
     rule_id: 0,

@@ -112,9 +112,12 @@ fn rate(receiver: Receiver) -> Result<f64> {
         }
     }
     split_cores(&wire.host)?;
-    let index = wire.world.inside(|| kernel::interface_index(WORLD_INTERFACE).context("interface"))?;
-    let mut transmit: DevMap<_> = DevMap::try_from(bench.map_mut("TX").context("TX")?)?;
-    transmit.set(0, index, None, 0)?;
+    // The map resolves the index in the namespace of whoever sets it.
+    wire.world.inside(|| {
+        let index = kernel::interface_index(WORLD_INTERFACE).context("interface")?;
+        let mut transmit: DevMap<_> = DevMap::try_from(bench.map_mut("TX").context("TX")?)?;
+        Ok(transmit.set(0, index, None, 0)?)
+    })?;
     let generator: &mut Xdp = bench.program_mut("generator").context("generator")?.try_into()?;
     let frame = carrying(&m3ua_data(BLOCKED));
     let before = received(&wire.host)?;
