@@ -4,6 +4,7 @@
 //! clients of the control socket are served in between ([`server`]).
 
 mod core;
+mod desk;
 mod seen;
 mod server;
 pub mod view;
