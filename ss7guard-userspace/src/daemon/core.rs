@@ -166,7 +166,7 @@ impl Core {
             desk.tally.events += 1;
             let sight = Sight::of(&event, interfaces, *wall_offset_ns);
             pipeline.frame(desk.tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
-                desk.judge(judged, &sight);
+                desk.judge(judged, &sight, event.frame);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });
         });
@@ -342,6 +342,7 @@ impl Core {
             "verdicts": verdicts,
             "alerts": tally.alerts,
             "retransmissions": tally.retransmissions,
+            "forgotten_chunks": self.seen.forgotten,
             "undecodable": tally.undecodable,
             "entries_made": tally.entries_made,
             "entries_refused": tally.entries_refused,

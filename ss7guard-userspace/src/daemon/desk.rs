@@ -1,7 +1,6 @@
 //! What becomes of one judgement: counters, a line in the events file, word to the monitors.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::{Value, json};
 use ss7guard_common::abi::event_flag;
@@ -106,18 +105,10 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     /// Counts one judgement, writes its alert line, and tells the monitors.
-    pub(super) fn judge(&mut self, judged: &Judged<'_>, sight: &Sight) {
-        if let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) {
-            // A restarted association may use a TSN again, for another message.
-            let mut hasher = DefaultHasher::new();
-            if let Some(message) = judged.message {
-                (message.m3ua.label.opc, message.m3ua.label.dpc, message.calling_gt()).hash(&mut hasher);
-                message.tcap.as_ref().and_then(|tcap| tcap.otid).hash(&mut hasher);
-            }
-            if self.seen.before((source, destination, tsn, hasher.finish())) {
-                self.tally.retransmissions += 1;
-                return;
-            }
+    pub(super) fn judge(&mut self, judged: &Judged<'_>, sight: &Sight, frame: &[u8]) {
+        if self.seen.before(judged, frame) {
+            self.tally.retransmissions += 1;
+            return;
         }
         self.tally.messages += u64::from(judged.message.is_some());
         *self.tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
