@@ -1,13 +1,13 @@
 //! The state of the controller, and what it does with events.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use ss7guard_common::abi::PuntCounter;
+use ss7guard_common::abi::{ANY_NI, BlockDetail, PuntCounter};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
@@ -28,24 +28,45 @@ const LINGER_NS: u64 = 1_000_000_000;
 /// Ended entries that one sweep frees; the kernel has ended them already.
 const MOST_ENDED: usize = 10_000;
 
+/// Ended entries that one sweep names in the log.
+const MOST_TOLD: usize = 20;
+
+/// Octets of the reason that an operator gives for an entry.
+const MAX_REASON_LEN: usize = 256;
+
 /// Reasons of entries that are remembered, for listings.
 const MAX_REASONS: usize = 65_536;
 
+/// What makes an entry one: point code, network indicator, Network Appearance.
+type Key = (u32, u8, Option<u32>);
+
+fn key(detail: &BlockDetail) -> Key {
+    (detail.point_code, detail.ni, (detail.match_na == 1).then_some(detail.network_appearance))
+}
+
+fn key_of(request: &BlockRequest) -> Key {
+    (request.point_code, request.ni.unwrap_or(ANY_NI), request.network_appearance)
+}
+
 /// The controller.
 pub struct Core {
-    config: Config,
-    _lock: Lock,
-    list: BlockList<Maps>,
+    pub(super) config: Config,
+    /// Held as long as the core lives.
+    pub(super) lock: Option<Lock>,
+    pub(super) list: BlockList<Maps>,
     ring: Events,
     pipeline: Pipeline,
     planner: Planner,
     seen: Seen,
-    log: Option<File>,
-    log_failed: bool,
+    /// Where alerts go; standard output without.
+    pub(super) events_file: Option<File>,
+    events_failed: bool,
     interfaces: HashMap<u32, String>,
     watchers: Vec<Watcher>,
-    reasons: HashMap<(u32, u8, Option<u32>), String>,
+    reasons: HashMap<Key, String>,
     tally: Tally,
+    /// The last entry that could not be made since the last sweep, which tells; the sender sets the pace of these.
+    refusal: Option<String>,
     lines: Lines,
     wall_offset_ns: u64,
     started_ns: u64,
@@ -56,7 +77,8 @@ pub struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, lock: Lock, maps: Maps, adopted: bool) -> Result<Self> {
+    /// Takes over the maps; writes nothing but what a dead writer left half-made.
+    pub(super) fn new(config: Config, maps: Maps, adopted: bool) -> Result<Self> {
         let list = BlockList::adopt(maps)?;
         if adopted && list.capacity() + 1 != config.block_entries as usize {
             log::warn!(
@@ -72,64 +94,56 @@ impl Core {
                 config.ring_bytes
             );
         }
-        let mut core = Self {
+        Ok(Self {
             ring: Events::open(&config.bpffs)?,
             pipeline: Pipeline::without_blocks(&config),
             list,
             planner: Planner::default(),
             seen: Seen::default(),
-            log: None,
-            log_failed: false,
+            events_file: None,
+            events_failed: false,
             interfaces: HashMap::new(),
             watchers: Vec::new(),
             reasons: HashMap::new(),
             tally: Tally::default(),
+            refusal: None,
             lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
             adopted,
             detached: false,
             config,
-            _lock: lock,
-        };
-        core.configured_blocks()?;
-        for Entry { detail, .. } in core.list.entries()? {
-            core.pipeline.host.block(detail);
-        }
-        core.interfaces = core
-            .interface_names()
-            .into_iter()
-            .filter_map(|name| Some((kernel::interface_index(&name)?, name)))
-            .collect();
-        Ok(core)
+            lock: None,
+        })
     }
 
-    /// Makes the list hold the configuration's entries: those of an older configuration go.
-    fn configured_blocks(&mut self) -> Result<()> {
-        let blocks = self.config.blocks.clone();
-        self.list.remove_where(|detail| {
-            detail.rule_id == RULE_CONFIGURED.id
-                && !blocks.iter().any(|block| {
-                    block.point_code == detail.point_code
-                        && block.ni.unwrap_or(ss7guard_common::abi::ANY_NI) == detail.ni
-                        && block.network_appearance.is_some() == (detail.match_na == 1)
-                })
-        })?;
-        for block in blocks {
+    /// Writes peers, the CONFIG record and the configuration's entries.
+    pub(super) fn install_policy(&mut self) -> Result<()> {
+        let mut record = self.config.kernel_record();
+        record.peer_table = self.list.arrays_mut().write_peers(&self.config.peers)?;
+        self.list.arrays_mut().set_config(record)?;
+        for block in self.config.blocks.clone() {
             self.install(&block.request()).context("block entries of the configuration")?;
         }
         Ok(())
     }
 
-    /// Opens the events file; before, events go nowhere.
-    pub(super) fn open_log(&mut self) -> Result<()> {
-        if let Some(path) = &self.config.events {
-            let what = || format!("events file {}", path.display());
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).with_context(what)?;
-            }
-            self.log = Some(OpenOptions::new().create(true).append(true).open(path).with_context(what)?);
+    /// Once everything is attached: entries of an older configuration go, and what the kernel has is known here too.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        let configured: HashSet<Key> =
+            self.config.blocks.iter().map(|block| key_of(&block.request())).collect();
+        self.list.remove_where(|detail| {
+            detail.rule_id == RULE_CONFIGURED.id && !configured.contains(&key(detail))
+        })?;
+        for Entry { detail, .. } in self.list.entries()? {
+            self.pipeline.host.block(detail);
         }
+        let attached = self.interface_names();
+        for name in attached.iter().filter(|name| !self.config.interfaces.contains(name)) {
+            log::warn!("{name} is attached and not in the configuration; `ss7guard detach {name}` ends that");
+        }
+        self.interfaces =
+            attached.into_iter().filter_map(|name| Some((kernel::interface_index(&name)?, name))).collect();
         Ok(())
     }
 
@@ -180,23 +194,28 @@ impl Core {
         if lines.is_empty() {
             return;
         }
-        let written = match &mut self.log {
+        let written = match &mut self.events_file {
             Some(file) => file.write_all(lines),
-            None if self.config.events.is_none() => io::stdout().write_all(lines),
-            None => Ok(()),
+            None => io::stdout().write_all(lines),
         };
         match written {
-            Ok(()) => self.log_failed = false,
-            Err(error) if !self.log_failed => {
-                self.log_failed = true;
+            Ok(()) => self.events_failed = false,
+            Err(error) if !self.events_failed => {
+                self.events_failed = true;
                 log::error!("events are lost: {error}");
             }
             Err(_) => {}
         }
     }
 
-    /// Installs what a rule asked for.
+    /// Installs what a rule asked for. An entry that lasts longer stays as it is: a rule shortens nobody's word.
     fn apply(&mut self, request: &BlockRequest) {
+        let held = self.list.get(request.point_code, request.ni, request.network_appearance);
+        let wanted = request.detail(kernel::monotonic_ns()).expires_at;
+        let lasts = |end: u64| if end == 0 { u64::MAX } else { end };
+        if held.is_some_and(|held| lasts(held.expires_at) >= lasts(wanted)) {
+            return;
+        }
         match self.install(request) {
             Ok(()) => {
                 self.tally.entries_made += 1;
@@ -210,7 +229,7 @@ impl Core {
             Err(error) => {
                 self.tally.entries_refused += 1;
                 self.planner.forget(request.point_code);
-                log::error!("point code {} cannot be blocked: {error}", request.point_code);
+                self.refusal = Some(format!("point code {} cannot be blocked: {error}", request.point_code));
             }
         }
     }
@@ -218,11 +237,18 @@ impl Core {
     fn install(&mut self, request: &BlockRequest) -> Result<(), ListError> {
         let detail = self.list.add(request, kernel::monotonic_ns())?;
         self.pipeline.host.block(detail);
-        if self.reasons.len() < MAX_REASONS {
-            let ni = request.ni.unwrap_or(ss7guard_common::abi::ANY_NI);
-            self.reasons.insert((request.point_code, ni, request.network_appearance), request.reason.clone());
+        let key = key_of(request);
+        if self.reasons.len() < MAX_REASONS || self.reasons.contains_key(&key) {
+            self.reasons.insert(key, request.reason.clone());
         }
         Ok(())
+    }
+
+    /// Forgets an entry that is no more in the list.
+    fn removed(&mut self, detail: &BlockDetail) {
+        self.pipeline.host.unblock(detail);
+        self.planner.forget(detail.point_code);
+        self.reasons.remove(&key(detail));
     }
 
     /// Frees expired entries, follows the wall clock, reports losses.
@@ -232,14 +258,25 @@ impl Core {
         let now_ns = kernel::monotonic_ns();
         match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
             Ok(expired) => {
-                for Entry { detail, hits } in expired {
-                    self.pipeline.host.unblock(&detail);
+                let more = expired.len().saturating_sub(MOST_TOLD);
+                for (position, Entry { detail, hits }) in expired.into_iter().enumerate() {
+                    self.removed(&detail);
                     self.tally.entries_expired += 1;
-                    self.planner.forget(detail.point_code);
-                    log::info!("the entry for point code {} has ended after {hits} hits", detail.point_code);
+                    if position < MOST_TOLD {
+                        log::info!(
+                            "the entry for point code {} has ended after {hits} hits",
+                            detail.point_code
+                        );
+                    }
+                }
+                if more > 0 {
+                    log::info!("{more} more entries have ended");
                 }
             }
             Err(error) => log::error!("sweep: {error}"),
+        }
+        if let Some(refusal) = self.refusal.take() {
+            log::error!("{refusal}; {} entries were refused so far", self.tally.entries_refused);
         }
         let overruns = self.list.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
         if overruns > self.tally.overruns {
@@ -258,6 +295,9 @@ impl Core {
         if add.ni.is_some_and(|ni| ni > 3) {
             return Err(Fault::new("range", "the network indicator is 0 to 3"));
         }
+        if add.reason.len() > MAX_REASON_LEN {
+            return Err(Fault::new("range", format!("a reason has at most {MAX_REASON_LEN} octets")));
+        }
         let request = BlockRequest {
             point_code: add.point_code,
             ni: add.ni,
@@ -275,8 +315,7 @@ impl Core {
             .list
             .remove(del.point_code, del.ni, del.network_appearance)
             .map_err(|error| fault(&error))?;
-        self.pipeline.host.unblock(&detail);
-        self.planner.forget(del.point_code);
+        self.removed(&detail);
         Ok(json!({ "entries": self.list.len() }))
     }
 
@@ -284,6 +323,7 @@ impl Core {
         let removed = self.list.remove_where(|_| true).map_err(|error| fault(&error))?;
         self.pipeline.host.blocks.clear();
         self.planner = Planner::default();
+        self.reasons.clear();
         Ok(json!({ "removed": removed.len() }))
     }
 
@@ -293,10 +333,8 @@ impl Core {
         let rows: Vec<Value> = entries
             .iter()
             .map(|entry| {
-                let detail = &entry.detail;
-                let na = (detail.match_na == 1).then_some(detail.network_appearance);
                 let mut row = entry_json(entry, now_ns);
-                row["reason"] = json!(self.reasons.get(&(detail.point_code, detail.ni, na)));
+                row["reason"] = json!(self.reasons.get(&key(&entry.detail)));
                 row
             })
             .collect();
