@@ -343,16 +343,14 @@ impl Core {
 
     pub(super) fn detach(&mut self, interfaces: &[String]) -> Result<Value, Fault> {
         let failed = |error: kernel::KernelError| Fault::new("kernel", error.to_string());
-        let mut gone = Vec::new();
-        if interfaces.is_empty() {
-            gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
+        let gone = if interfaces.is_empty() {
+            let gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
             self.detached = true;
+            gone
         } else {
-            for interface in interfaces {
-                kernel::detach(&self.config.bpffs, interface).map_err(failed)?;
-                gone.push(interface.clone());
-            }
-        }
+            kernel::detach(&self.config.bpffs, interfaces).map_err(failed)?;
+            interfaces.to_vec()
+        };
         Ok(json!({ "detached": gone }))
     }
 

@@ -366,7 +366,13 @@ impl<A: Arrays> BlockList<A> {
     }
 }
 
-/// The entries in these arrays, by slot, for readers that are not the list's writer. An entry that is being written may
+/// Entries that fit into these arrays.
+#[must_use]
+pub fn capacity(arrays: &impl Arrays) -> u32 {
+    arrays.slots().saturating_sub(1)
+}
+
+/// The entries in these arrays, for readers that are not the list's writer. An entry that is being written may
 /// or may not be among them.
 ///
 /// # Errors
