@@ -33,7 +33,10 @@ fn built(root: &Path, out_dir: &Path) -> PathBuf {
     {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
-    match ebpf_build::build(root, &target_dir(root, out_dir), "ss7guard", &[]) {
+    // Kernel programs that log each judgement: for development.
+    println!("cargo:rerun-if-env-changed=SS7GUARD_TRACE");
+    let features: &[&str] = if env::var_os("SS7GUARD_TRACE").is_some() { &["trace"] } else { &[] };
+    match ebpf_build::build(root, &target_dir(root, out_dir), "ss7guard", features) {
         Ok(object) => object,
         Err(error) => {
             eprintln!("{error}.");

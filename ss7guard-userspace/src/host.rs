@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ss7guard_common::abi::{BlockDetail, Config, MAX_BLOCK_CHAIN, Side};
+use ss7guard_common::abi::{BlockDetail, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Side, counter_index};
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
@@ -32,8 +32,7 @@ pub struct Host {
     pub peers: HashMap<Address, Peer>,
     /// Block entries by originating point code, with the hits of each; the first that matches counts.
     pub blocks: HashMap<u32, Vec<(BlockDetail, u64)>>,
-    /// Outcomes, by reason and action.
-    pub counters: HashMap<(Reason, Action), u64>,
+    counters: [u64; COUNTER_SLOTS as usize],
 }
 
 impl Default for Host {
@@ -46,7 +45,16 @@ impl Host {
     /// Empty tables under this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, peers: HashMap::new(), blocks: HashMap::new(), counters: HashMap::new() }
+        Self { config, peers: HashMap::new(), blocks: HashMap::new(), counters: [0; COUNTER_SLOTS as usize] }
+    }
+
+    /// Outcomes by reason and action: those that occurred.
+    pub fn counters(&self) -> impl Iterator<Item = (Reason, Action, u64)> + '_ {
+        let pairs = Reason::ALL.iter().flat_map(|reason| Action::ALL.map(|action| (*reason, action)));
+        pairs.filter_map(|(reason, action)| {
+            let count = *self.counters.get(counter_index(false, reason.into(), action) as usize)?;
+            (count > 0).then_some((reason, action, count))
+        })
     }
 
     /// The side on which this address is; unknown addresses are on the interconnect side.
@@ -140,9 +148,9 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
     }
 
     fn count(&mut self, reason: Code, action: Action) {
-        let Some(reason) = reason.reason() else { return };
-        let counter = self.host.counters.entry((reason, action)).or_default();
-        *counter = counter.saturating_add(1);
+        if let Some(counter) = self.host.counters.get_mut(counter_index(false, reason, action) as usize) {
+            *counter = counter.saturating_add(1);
+        }
     }
 
     fn observe(&mut self, seen: &Observed) {

@@ -1,5 +1,7 @@
 //! Writing JSON objects straight into a buffer, for the outputs that are written once per message.
 
+use std::net::IpAddr;
+
 /// An object being written; the caller closes it with [`Object::end`].
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -19,33 +21,60 @@ impl<'a> Object<'a> {
     }
 
     /// Writes a key; the caller writes the value into the buffer it gets.
+    ///
+    /// Inlined, so that the copy of a literal key has a constant length.
+    #[inline(always)]
     pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        if !self.first {
-            self.out.push(b',');
-        }
+        self.out.extend_from_slice(if self.first { b"\"".as_slice() } else { b",\"".as_slice() });
         self.first = false;
-        self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
         self.out
     }
 
     /// A number.
+    #[inline(always)]
     pub fn number(&mut self, key: &str, value: impl Into<i64>) {
         number(self.key(key), value.into());
     }
 
     /// A text.
+    #[inline(always)]
     pub fn text(&mut self, key: &str, value: &str) {
         text(self.key(key), value);
     }
 
     /// A truth value.
+    #[inline(always)]
     pub fn flag(&mut self, key: &str, value: bool) {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
+    /// An IP address as text.
+    #[inline(always)]
+    pub fn address(&mut self, key: &str, value: IpAddr) {
+        let out = self.key(key);
+        match value {
+            IpAddr::V4(address) => {
+                out.push(b'"');
+                dotted(out, address.octets().map(u32::from).as_slice());
+                out.push(b'"');
+            }
+            IpAddr::V6(address) => text(out, &address.to_string()),
+        }
+    }
+
+    /// Numbers with dots between them, as text.
+    #[inline(always)]
+    pub fn dotted(&mut self, key: &str, numbers: &[u32]) {
+        let out = self.key(key);
+        out.push(b'"');
+        dotted(out, numbers);
+        out.push(b'"');
+    }
+
     /// Octets as lower-case hexadecimal text.
+    #[inline(always)]
     pub fn hex(&mut self, key: &str, octets: &[u8]) {
         let out = self.key(key);
         out.push(b'"');
@@ -61,8 +90,21 @@ const fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) }
 }
 
+fn dotted(out: &mut Vec<u8>, numbers: &[u32]) {
+    for (index, value) in numbers.iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        number(out, i64::from(*value));
+    }
+}
+
 /// Writes a decimal number.
 pub fn number(out: &mut Vec<u8>, value: i64) {
+    if let Ok(digit @ 0..=9) = u8::try_from(value) {
+        out.push(b'0' + digit);
+        return;
+    }
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut rest = value.unsigned_abs();
@@ -83,6 +125,11 @@ pub fn number(out: &mut Vec<u8>, value: i64) {
 /// Writes a text with its quotes; characters that JSON wants escaped are.
 pub fn text(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
+    if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for byte in value.bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -110,6 +157,9 @@ mod tests {
         object.text("text", "a\"b\\c\nd é");
         object.hex("hex", &[0x00, 0xaf]);
         object.flag("flag", true);
+        object.address("v4", [192, 0, 2, 10].into());
+        object.address("v6", [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into());
+        object.dotted("oid", &[0, 4, 0, 1]);
         object.end();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["least"], i64::MIN);
@@ -117,5 +167,7 @@ mod tests {
         assert_eq!(value["text"], "a\"b\\c\nd é");
         assert_eq!(value["hex"], "00af");
         assert_eq!(value["flag"], true);
+        assert_eq!((&value["v4"], &value["v6"]), (&"192.0.2.10".into(), &"2001:db8::1".into()));
+        assert_eq!(value["oid"], "0.4.0.1");
     }
 }

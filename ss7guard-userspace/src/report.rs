@@ -26,8 +26,8 @@ pub fn write_judged(out: &mut Vec<u8>, judged: &Judged<'_>, reveal: bool) {
             object.number("frame", i64::try_from(judged.place.frame).unwrap_or(i64::MAX));
             object.number("chunk", judged.place.chunk);
             if let Some((source, destination)) = judged.place.addresses {
-                object.text("src", &source.to_string());
-                object.text("dst", &destination.to_string());
+                object.address("src", source);
+                object.address("dst", destination);
             }
             if let Some(tsn) = judged.place.tsn {
                 object.number("tsn", tsn);

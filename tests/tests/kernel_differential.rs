@@ -113,9 +113,9 @@ fn kernel_and_host_agree_on_mutated_frames() {
         }
     }
     let counters = program.list.arrays().counters().expect("counters");
-    for ((reason, action), count) in &host.counters {
-        let kernel = counters.iter().find(|one| (one.reason, one.action) == (*reason, *action));
-        assert_eq!(kernel.map(|one| one.count), Some(*count), "{reason:?} {action:?}");
+    for (reason, action, count) in host.counters() {
+        let kernel = counters.iter().find(|one| (one.reason, one.action) == (reason, action));
+        assert_eq!(kernel.map(|one| one.count), Some(count), "{reason:?} {action:?}");
     }
     println!("{FRAMES} frames, {} reasons met: {reasons:?}", reasons.len());
     assert!(reasons.len() > 25, "mutations met {} reasons only: {reasons:?}", reasons.len());

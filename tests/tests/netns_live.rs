@@ -109,7 +109,7 @@ fn monitor_mode_stops_nothing_and_reports() {
     let link = Link::up(&wire, 11, false);
     link.roam(ROGUE, 0..20);
     link.gateway.wait_delivered(20, PATIENCE).expect("all of it");
-    wait_for(|| firewall.alerts().is_ok_and(|alerts| alerts.len() == 20), "20 alerts");
+    wait_for(|| firewall.alerts().is_ok_and(|alerts| alerts.len() >= 20), "20 alerts");
     let alert = &firewall.alerts().expect("alerts")[0];
     assert_eq!(
         (&alert["reason"], &alert["alert"]["action"]),
@@ -148,15 +148,16 @@ fn an_entry_ends_by_the_kernels_clock_and_a_dropped_message_was_only_delayed() {
     let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", "").expect("firewall");
     firewall.start().expect("start");
     let link = Link::up(&wire, 11, false);
+    let before = Instant::now();
     firewall.command(&["block", "add", "4-7-7", "--ttl", "2s"]).expect("block");
-    let added = Instant::now();
     firewall.signal(Signal::STOP).expect("stop the controller");
     link.send(1, ROGUE, Kind::UpdateLocation, 7);
-    thread::sleep(Duration::from_millis(1_000));
-    assert_eq!(link.arrived(), [], "stopped while the entry lives");
     link.gateway.wait_delivered(1, PATIENCE).expect("SCTP sends it again and the kernel lets it pass");
-    let arrived = link.gateway.delivered()[0].at - added;
-    assert!(arrived >= Duration::from_millis(1_900), "it arrived after {arrived:?}");
+    let arrived = link.gateway.delivered()[0].at - before;
+    assert!(
+        arrived >= Duration::from_millis(1_990),
+        "stopped while the entry lives, but it came after {arrived:?}"
+    );
     assert!(link.asp.retransmitted() > 0);
     firewall.signal(Signal::CONT).expect("go on");
 }

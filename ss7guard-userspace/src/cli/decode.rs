@@ -92,10 +92,9 @@ fn decode_frame(
 /// Says on standard error what the classifier could not judge: nothing is left out in silence.
 fn report_exceptions(host: &Host) {
     let mut counts: Vec<_> = host
-        .counters
-        .iter()
-        .filter(|((reason, _), _)| reason.class() == Class::Exception)
-        .map(|((reason, _), count)| (reason.as_str(), count))
+        .counters()
+        .filter(|(reason, _, _)| reason.class() == Class::Exception)
+        .map(|(reason, _, count)| (reason.as_str(), count))
         .collect();
     counts.sort_unstable();
     for (reason, count) in counts {
@@ -129,7 +128,7 @@ fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<
             let mut host = Host::default();
             decode_frame(&mut host, 1, &octets, printer, out)?;
             if printer.printed() == 0 {
-                let reasons: Vec<_> = host.counters.keys().map(|(reason, _)| reason.as_str()).collect();
+                let reasons: Vec<_> = host.counters().map(|(reason, _, _)| reason.as_str()).collect();
                 bail!(
                     "no M3UA DATA message in these {} octets (read as an Ethernet frame: {})",
                     octets.len(),

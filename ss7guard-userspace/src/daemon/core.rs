@@ -16,7 +16,7 @@ use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
 use crate::daemon::seen::Seen;
 use crate::daemon::view::{entry_json, maps_stats, maps_status};
 use crate::enforce::{BlockRequest, Planner};
-use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Lock, Maps};
+use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps};
 use crate::screening::{Pipeline, RULE_CONFIGURED, RULE_OPERATOR};
 
 /// Events that are taken from the ring before clients get a turn.
@@ -53,6 +53,7 @@ pub struct Core {
     pub(super) config: Config,
     /// Held as long as the core lives.
     pub(super) lock: Option<Lock>,
+    pub(super) loaded: Loaded,
     pub(super) list: BlockList<Maps>,
     ring: Events,
     pipeline: Pipeline,
@@ -78,7 +79,8 @@ pub struct Core {
 
 impl Core {
     /// Takes over the maps; writes nothing but what a dead writer left half-made.
-    pub(super) fn new(config: Config, maps: Maps, adopted: bool) -> Result<Self> {
+    pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
+        let adopted = loaded.adopted;
         let list = BlockList::adopt(maps)?;
         if adopted && list.capacity() + 1 != config.block_entries as usize {
             log::warn!(
@@ -113,6 +115,7 @@ impl Core {
             adopted,
             detached: false,
             config,
+            loaded,
             lock: None,
         })
     }
@@ -159,6 +162,7 @@ impl Core {
 
     /// Judges what waits in the ring.
     pub(super) fn drain(&mut self) {
+        self.loaded.flush_log();
         let mut out = Vec::new();
         let mut requests = Vec::new();
         let now_ns = kernel::monotonic_ns();

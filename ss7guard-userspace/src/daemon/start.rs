@@ -67,15 +67,15 @@ impl Drop for Claim<'_> {
 
 /// Loads; then policy, then links: no frame is judged before the policy is there.
 fn bring_up(config: &Config) -> Result<Core> {
-    let mut loaded = kernel::load(config)?;
-    let mut core = Core::new(config.clone(), Maps::open(&config.bpffs)?, loaded.adopted)?;
+    let loaded = kernel::load(config)?;
+    let mut core = Core::new(config.clone(), loaded, Maps::open(&config.bpffs)?)?;
     let before = Before::of(&core)?;
     let result = core.install_policy().and_then(|()| {
-        kernel::attach(&mut loaded, config, &config.interfaces)?;
+        kernel::attach(&mut core.loaded, config, &config.interfaces)?;
         Ok(())
     });
     if let Err(error) = result {
-        if loaded.adopted
+        if core.adopted
             && let Err(problem) = before.restore(&mut core)
         {
             log::error!("the policy that was there could not be put back: {problem}");

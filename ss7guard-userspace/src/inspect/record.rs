@@ -3,7 +3,6 @@
 //! Subscriber numbers are masked unless the caller reveals them. Addresses of nodes stay clear; a global title is
 //! masked where it is a subscriber's number (routing on MSISDN, E.212, E.214).
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::inspect::gsm_map::{Field, Protocol, operations};
@@ -33,8 +32,8 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
     object.number("frame", frame);
     object.number("chunk", place.chunk);
     if let Some((source, destination)) = place.addresses {
-        object.text("src", &source.to_string());
-        object.text("dst", &destination.to_string());
+        object.address("src", source);
+        object.address("dst", destination);
     }
     if let Some(tsn) = place.tsn {
         object.number("tsn", tsn);
@@ -115,10 +114,7 @@ fn write_tcap(object: &mut Object<'_>, message: &Message<'_>) {
         object.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let _ = write!(text, "{name}");
-        object.text("ac", &text);
+        object.dotted("ac", name.arcs());
     }
     if let Some(cause) = tcap.p_abort {
         object.number("p_abort", cause);

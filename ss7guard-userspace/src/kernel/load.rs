@@ -16,6 +16,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(env!("SS7GUARD_BPF_OBJ_PATH"));
 /// Loaded programs, not attached.
 pub struct Loaded {
     pub(super) ebpf: Ebpf,
+    logger: EbpfLogger<&'static dyn log::Log>,
     /// Whether maps were there before.
     pub adopted: bool,
 }
@@ -44,7 +45,8 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
     }
     let tc: &mut SchedClassifier = program_mut(&mut ebpf, name::TC_PROGRAM)?;
     tc.load().map_err(|error| explain_program(name::TC_PROGRAM, &error))?;
-    let mut loaded = Loaded { ebpf, adopted };
+    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| KernelError::other("kernel log", error))?;
+    let mut loaded = Loaded { ebpf, logger, adopted };
     loaded.self_test()?;
     Ok(loaded)
 }
@@ -61,18 +63,22 @@ impl Loaded {
         Ok(result.return_value)
     }
 
+    /// Hands what the programs have logged to the log. They log at start, and each judgement if they were built with
+    /// the feature `trace`.
+    pub fn flush_log(&mut self) {
+        self.logger.flush();
+    }
+
     /// Runs the start-up program once, on no interface: maps, JIT and log work, and it notes the clocks. Its log line
     /// goes to the log.
     fn self_test(&mut self) -> Result<(), KernelError> {
         const XDP_PASS: u32 = 2;
-        let mut logger =
-            EbpfLogger::init(&mut self.ebpf).map_err(|error| KernelError::other("kernel log", error))?;
         let hello: &mut Xdp = program_mut(&mut self.ebpf, name::HELLO_PROGRAM)?;
         let frame = [0u8; 64];
         let result = hello
             .test_run(TestRunOptions { data_in: Some(&frame), repeat: 1, ..TestRunOptions::default() })
             .map_err(|error| explain_program(name::HELLO_PROGRAM, &error))?;
-        logger.flush();
+        self.flush_log();
         if result.return_value == XDP_PASS {
             Ok(())
         } else {

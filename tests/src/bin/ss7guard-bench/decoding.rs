@@ -10,19 +10,29 @@ use ss7guard_lab::corpus::binary;
 
 use crate::rows::{Aim, Row};
 
-/// The fields of a record that tshark can print too.
-const FIELDS: [&str; 18] = [
+/// The fields of a record as tshark names them.
+const FIELDS: [&str; 39] = [
     "frame.number",
+    "ip.src",
+    "ip.dst",
+    "sctp.data_tsn",
+    "m3ua.routing_context",
+    "m3ua.network_appearance",
     "m3ua.protocol_data_opc",
     "m3ua.protocol_data_dpc",
     "m3ua.protocol_data_si",
     "m3ua.protocol_data_ni",
+    "m3ua.protocol_data_mp",
     "m3ua.protocol_data_sls",
     "sccp.message_type",
     "sccp.called.digits",
     "sccp.called.ssn",
     "sccp.calling.digits",
     "sccp.calling.ssn",
+    "tcap.begin_element",
+    "tcap.continue_element",
+    "tcap.end_element",
+    "tcap.abort_element",
     "tcap.otid",
     "tcap.dtid",
     "tcap.application_context_name",
@@ -30,6 +40,17 @@ const FIELDS: [&str; 18] = [
     "gsm_old.localValue",
     "e212.imsi",
     "e164.msisdn",
+    "gsm_map.address.digits",
+    "gsm_map.ms.vlr_Number",
+    "gsm_map.ms.msc_Number",
+    "gsm_map.ms.sgsn_Number",
+    "gsm_map.ms.gsmSCF_Address",
+    "gsm_map.ms.hlr_Number",
+    "gsm_map.sm.networkNode_Number",
+    "gsm_map.sm.serviceCentreAddress",
+    "gsm_map.sm.serviceCentreAddressDA",
+    "gsm_map.sm.serviceCentreAddressOA",
+    "gsm_old.roamingNumber",
 ];
 
 /// A capture with `copies` times the frames of another; gives the messages in one copy.
