@@ -260,7 +260,8 @@ fn refresh(loaded: &mut Loaded, config: &Config, old: &Attached) -> Result<(), K
         let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
         let link = XdpLink::try_from(open_link(&pin)?)
             .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
-        let result = xdp.attach_to_link(link).map(drop);
+        // Taken out and closed: the pin alone holds the link, so that removing the pin detaches.
+        let result = xdp.attach_to_link(link).and_then(|id| xdp.take_link(id)).map(drop);
         updated(result, &pin, interface)?;
     }
     match old.egress {
@@ -269,7 +270,7 @@ fn refresh(loaded: &mut Loaded, config: &Config, old: &Attached) -> Result<(), K
             let tc: &mut SchedClassifier = program_mut(&mut loaded.ebpf, name::TC_PROGRAM)?;
             let link = SchedClassifierLink::try_from(open_link(&pin)?)
                 .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
-            let result = tc.attach_to_link(link).map(drop);
+            let result = tc.attach_to_link(link).and_then(|id| tc.take_link(id)).map(drop);
             updated(result, &pin, interface)?;
         }
         // A filter has no link to put a program into. What leaves meanwhile is not seen; nothing is judged there.
