@@ -54,7 +54,7 @@ fn a_mistake_in_the_configuration_is_named_with_its_place() {
     refused(&["replay", "x.pcap", "-c", &typo], 2, "typo.toml:3:1");
     refused(&["check", "-c", "/does/not/exist.toml"], 2, "/does/not/exist.toml: No such file");
     let none = write(folder.path(), "none.toml", "schema = 1\n");
-    refused(&["run", "-c", &none], 1, "network.interfaces is empty");
+    refused(&["run", "-c", &none], 2, "network.interfaces is empty");
     let good = write(folder.path(), "good.toml", "schema = 1\n[network]\ninterfaces = [\"eth0\"]\n");
     let output = ss7guard(&["check", "-c", &good, "-o", "json"]);
     assert!(output.status.success());
