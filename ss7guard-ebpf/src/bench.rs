@@ -14,9 +14,10 @@ use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::{Array, DevMap};
 use aya_ebpf::programs::XdpContext;
 
-/// 0: state of the generator; 1: 0 for point codes that are not blocked, 1 for blocked ones; 2: offset of the OPC.
+/// State of the generator; 0 for point codes that are not blocked, 1 for blocked ones; offset of the OPC. One element,
+/// so that drawing a number costs little besides what is measured.
 #[map]
-static BENCH: Array<u64> = Array::with_max_entries(3, 0);
+static BENCH: Array<[u64; 3]> = Array::with_max_entries(1, 0);
 
 /// Where the generator sends to.
 #[map]
@@ -46,14 +47,11 @@ const ENTRY_MASK: u64 = (1 << 20) - 1;
 /// The classifier over a frame whose point code is another one each time. Blocked point codes are odd, others even.
 #[xdp(frags)]
 pub fn random_opc(ctx: XdpContext) -> u32 {
-    let (Some(state), Some(mode), Some(offset)) = (BENCH.get_ptr_mut(0), BENCH.get(1), BENCH.get(2)) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    // SAFETY: an aligned map value; one run at a time.
-    let number =
-        unsafe { (*state).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) };
-    // SAFETY: as above.
-    unsafe { *state = number };
+    let Some(settings) = BENCH.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
+    // SAFETY: an aligned map value of this type; one run at a time.
+    let [state, mode, offset] = unsafe { &mut *settings };
+    let number = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state = number;
     let random = number >> 33;
     let code = if *mode == 0 { (random & 0x7f_ffff) << 1 } else { blocked_code(random & ENTRY_MASK) };
     if !packet::write_be32(&ctx, *offset as usize, code as u32) {

@@ -129,8 +129,7 @@ pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> 
 
 #[inline(always)]
 fn hit(detail: &BlockDetail, slot: u32) -> BlockHit {
-    let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
-    BlockHit { rule_id: detail.rule_id, action, evidence: count_hit(slot) }
+    BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence: count_hit(slot) }
 }
 
 /// Walks the further entries of one point code; gives the slot of the one that matches. A function of its own, so

@@ -143,8 +143,7 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
             .find(|(detail, _)| detail.matches(opc, ni, network_appearance.get(), || self.now_ns))?;
         let evidence = hits.wrapping_add(1) & *hits == 0;
         *hits = hits.wrapping_add(1);
-        let action = Action::from_u8(detail.action).unwrap_or(Action::Drop);
-        Some(BlockHit { rule_id: detail.rule_id, action, evidence })
+        Some(BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence })
     }
 
     fn count(&mut self, reason: Code, action: Action) {

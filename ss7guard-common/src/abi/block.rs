@@ -6,6 +6,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::verdict::Action;
+
 /// Point codes that the list can hold: 24 bits, the widest in use (ANSI T1.111, GB 24-bit).
 pub const POINT_CODE_SPACE: u32 = 1 << 24;
 
@@ -69,6 +71,12 @@ pub const fn index_position(point_code: u32) -> (u32, usize) {
 }
 
 impl BlockDetail {
+    /// What to do with a message that matches: whatever is not "neutralise" is "drop"; an entry never lets pass.
+    #[inline(always)]
+    pub const fn action(&self) -> Action {
+        if self.action == Action::Neutralise as u8 { Action::Neutralise } else { Action::Drop }
+    }
+
     /// Whether this entry applies to a message with these values at this time.
     #[inline(always)]
     #[must_use]

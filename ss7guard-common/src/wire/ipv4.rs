@@ -66,13 +66,9 @@ pub(super) fn other_protocol<R: ReadAt + ?Sized>(frame: &R, protocol: u8, off: u
     match protocol {
         protocol::IPIP | protocol::IPV6 | protocol::GRE | protocol::ESP | protocol::AH => Reason::Tunnel,
         protocol::UDP if first => {
-            let source = frame.be16_at(off);
-            let destination = frame.be16_at(off.wrapping_add(2));
-            if source == Some(SCTP_OVER_UDP_PORT) || destination == Some(SCTP_OVER_UDP_PORT) {
-                Reason::Tunnel
-            } else {
-                Reason::NotSctp
-            }
+            let ports = frame.be32_at(off).unwrap_or(0);
+            let port = u32::from(SCTP_OVER_UDP_PORT);
+            if ports >> 16 == port || ports & 0xffff == port { Reason::Tunnel } else { Reason::NotSctp }
         }
         _ => Reason::NotSctp,
     }

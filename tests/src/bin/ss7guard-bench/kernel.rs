@@ -139,14 +139,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
                     program.loaded.run_xdp(&case.frame, REPEAT)?;
                     Ok(())
                 })?,
-                How::Random(mode) => {
-                    let mut settings: Array<_, u64> =
-                        Array::try_from(bench.map_mut("BENCH").context("BENCH")?)?;
-                    settings.set(1, mode, 0)?;
-                    // Ethernet 14, IPv4 20, SCTP 12, DATA 16, M3UA 8, two parameters of 8, Protocol Data 4.
-                    settings.set(2, 90, 0)?;
-                    bench_run(&mut bench, "random_opc", &case.frame)?
-                }
+                How::Random(mode) => random_run(&mut bench, mode, &case.frame)?,
             };
             floor_costs.push(floor);
             costs[index].push(cost);
@@ -173,10 +166,10 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
 
 /// CPU nanoseconds of the classifier with another point code each time.
 fn random_run(bench: &mut Ebpf, mode: u64, frame: &[u8]) -> Result<f64> {
-    let mut settings: Array<_, u64> = Array::try_from(bench.map_mut("BENCH").context("BENCH")?)?;
-    settings.set(1, mode, 0)?;
+    let mut settings: Array<_, [u64; 3]> = Array::try_from(bench.map_mut("BENCH").context("BENCH")?)?;
+    let [state, _, _] = settings.get(&0, 0)?;
     // Ethernet 14, IPv4 20, SCTP 12, DATA 16, M3UA 8, two parameters of 8, Protocol Data 4.
-    settings.set(2, 90, 0)?;
+    settings.set(0, [state, mode, 90], 0)?;
     bench_run(bench, "random_opc", frame)
 }
 
