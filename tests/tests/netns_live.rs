@@ -1,6 +1,9 @@
 //! The firewall between real SCTP associations: what arrives on the far side decides.
 
+use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,8 +11,9 @@ use rustix::process::Signal;
 use ss7guard_lab::association::{HOME_POINT_CODE, Peer};
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::m3ua::{self, Label};
-use ss7guard_lab::netns::Wire;
+use ss7guard_lab::netns::{HOST_INTERFACE, Wire};
 use ss7guard_lab::traffic::Kind;
+use ss7guard_userspace::control::MAX_CLIENTS;
 use ss7guard_userspace::kernel::Maps;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -245,6 +249,83 @@ fn pins_of_another_version_are_refused_and_go_on_working() {
     link.roam(ROGUE, 0..3);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(link.arrived(), [], "what the other version blocks stays blocked");
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_policy_of_adopted_pins_as_it_was() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", "").expect("firewall");
+    firewall.start().expect("start");
+    firewall.command(&["block", "add", "4-7-7"]).expect("block");
+    firewall.end(Signal::KILL).expect("kill");
+    // The second entry does not fit: the list holds 4095.
+    let mut text =
+        fs::read_to_string(firewall.config()).expect("configuration").replace("enforce", "monitor");
+    text.push_str("[[block]]\npc = \"4-7-7\"\nttl = \"1s\"\n");
+    for code in 1..=4_095 {
+        text.push_str(&format!("[[block]]\npc = \"{code}\"\n"));
+    }
+    fs::write(firewall.config(), text).expect("configuration");
+    let error = firewall.start().unwrap_err().to_string();
+    assert!(error.contains("the block list is full"), "{error}");
+    let status = firewall.json(&["status"]).expect("status");
+    assert_eq!((&status["mode"], &status["block_entries"]), (&"enforce".into(), &1.into()), "{status}");
+    let list = firewall.json(&["block", "list"]).expect("list");
+    assert_eq!((&list[0]["point_code"], &list[0]["left_ms"]), (&ROGUE.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn one_interface_is_detached_by_a_controller_that_has_adopted_it() {
+    for egress in ["tcx", "clsact"] {
+        let wire = Wire::new().expect("namespaces");
+        let rogue = format!("mode = \"enforce\"\negress = \"{egress}\"");
+        let mut firewall = Firewall::new(&wire.host, &rogue, "[[block]]\npc = \"4-7-7\"").expect("firewall");
+        firewall.start().expect("start");
+        firewall.end(Signal::KILL).expect("kill");
+        firewall.start().expect("start again");
+        let link = Link::up(&wire, 11, false);
+        link.send(1, ROGUE, Kind::UpdateLocation, 7);
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(link.arrived(), [], "blocked");
+        let error = firewall.command(&["detach", HOST_INTERFACE, "nope0"]).unwrap_err().to_string();
+        assert!(error.contains("nothing is attached to \"nope0\""), "{error}");
+        firewall.command(&["detach", HOST_INTERFACE]).expect("detach");
+        link.gateway.wait_delivered(1, PATIENCE).expect("nothing judges any more");
+        assert_eq!(firewall.json(&["status"]).expect("status")["controller"], "running");
+    }
+}
+
+#[test]
+fn monitors_that_went_away_unheard_leave_room_for_others() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall = Firewall::new(&wire.host, "", "").expect("firewall");
+    firewall.start().expect("start");
+    let socket = firewall.folder().join("run/control.sock");
+    let monitors: Vec<UnixStream> = (0..MAX_CLIENTS)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&socket).expect("connect");
+            stream.write_all(b"{\"v\":1,\"id\":1,\"method\":\"monitor\"}\n").expect("ask");
+            stream
+        })
+        .collect();
+    wait_for(|| firewall.json(&["status"]).is_err(), "a full house");
+    drop(monitors);
+    wait_for(|| firewall.json(&["status"]).is_ok(), "room again");
+}
+
+#[test]
+fn a_run_directory_has_one_controller() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall = Firewall::new(&wire.host, "", "").expect("firewall");
+    firewall.start().expect("start");
+    let mut other = Firewall::new(&wire.host, "", "").expect("firewall");
+    let run_dir = |of: &Firewall<'_>| of.folder().join("run").display().to_string();
+    let text = fs::read_to_string(other.config()).expect("configuration");
+    let (ours, theirs) = (run_dir(&other), run_dir(&firewall));
+    fs::write(other.config(), text.replace(&ours, &theirs)).expect("configuration");
+    let error = other.start().unwrap_err().to_string();
+    assert!(error.contains("another ss7guard has its control socket in"), "{error}");
+    assert_eq!(firewall.json(&["status"]).expect("status")["controller"], "running");
 }
 
 /// Waits until something holds.

@@ -37,11 +37,15 @@ enum Verb {
         /// Why; shown by `list`
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// Remove an entry
     Del {
         #[command(flatten)]
         key: Key,
+        #[command(flatten)]
+        output: Output,
     },
     /// Show the entries with their hits
     List {
@@ -54,6 +58,8 @@ enum Verb {
     Flush {
         #[command(flatten)]
         target: Target,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -104,10 +110,10 @@ impl Key {
 /// An argument is wrong, or the list refuses.
 pub fn run(args: &BlockArgs) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Add { key, ttl, reason } => add(key, ttl.as_deref(), reason),
-        Verb::Del { key } => del(key),
+        Verb::Add { key, ttl, reason, output } => add(key, ttl.as_deref(), reason, *output),
+        Verb::Del { key, output } => del(key, *output),
         Verb::List { target, output } => list(target, *output),
-        Verb::Flush { target } => flush(target),
+        Verb::Flush { target, output } => flush(target, *output),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -119,7 +125,7 @@ fn with_list<T>(config: &Config, change: impl FnOnce(&mut BlockList<Maps>) -> Re
     change(&mut list)
 }
 
-fn add(key: &Key, ttl: Option<&str>, reason: &str) -> Result<()> {
+fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()> {
     let parsed = key.parse()?;
     let ttl = ttl.map(parse_duration).transpose().map_err(|message| usage(format!("--ttl {message}")))?;
     let params = BlockAdd {
@@ -140,6 +146,10 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str) -> Result<()> {
         };
         with_list(&parsed.config, |list| Ok(list.add(&request, kernel::monotonic_ns())?)).map(|_| json!({}))
     })?;
+    if output.is_json_wanted() {
+        println!("{}", json!({ "blocked": params }));
+        return Ok(());
+    }
     let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
     let until = ttl.map_or_else(|| "until removed".to_owned(), |ttl| format!("for {}", show_duration(ttl)));
     println!("blocked {code} {until}");
@@ -151,23 +161,31 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str) -> Result<()> {
     Ok(())
 }
 
-fn del(key: &Key) -> Result<()> {
+fn del(key: &Key, output: Output) -> Result<()> {
     let parsed = key.parse()?;
     let params = BlockDel { point_code: parsed.point_code, ni: parsed.ni, network_appearance: parsed.na };
     ask(&parsed.config, "block.del", &params, || {
         with_list(&parsed.config, |list| Ok(list.remove(parsed.point_code, parsed.ni, parsed.na)?))
             .map(|_| json!({}))
     })?;
+    if output.is_json_wanted() {
+        println!("{}", json!({ "removed": params }));
+        return Ok(());
+    }
     println!("removed {}", shown(u64::from(parsed.point_code), parsed.config.point_code_format));
     Ok(())
 }
 
-fn flush(target: &Target) -> Result<()> {
+fn flush(target: &Target, output: Output) -> Result<()> {
     let config = target.config()?;
     let answer = ask(&config, "block.flush", &json!({}), || {
         with_list(&config, |list| Ok(list.remove_where(|_| true)?))
             .map(|removed| json!({ "removed": removed.len() }))
     })?;
+    if output.is_json_wanted() {
+        println!("{}", json!({ "removed": answer["removed"] }));
+        return Ok(());
+    }
     println!("removed {} entries", answer["removed"]);
     Ok(())
 }
@@ -175,10 +193,10 @@ fn flush(target: &Target) -> Result<()> {
 fn list(target: &Target, output: Output) -> Result<()> {
     let config = target.config()?;
     let entries = ask(&config, "block.list", &json!({}), || {
-        // Reading needs no lock.
-        let list = BlockList::adopt(Maps::open(&config.bpffs)?)?;
+        // Reading needs no lock, and must not write.
+        let entries = kernel::scan(&Maps::open(&config.bpffs)?)?;
         let now_ns = kernel::monotonic_ns();
-        Ok(list.entries()?.iter().map(|entry| entry_json(entry, now_ns)).collect())
+        Ok(entries.iter().map(|entry| entry_json(entry, now_ns)).collect())
     })?;
     let entries = entries.as_array().ok_or_else(|| anyhow!("the controller's answer is no list"))?;
     if output.format() == Format::Json {

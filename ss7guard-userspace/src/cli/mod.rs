@@ -141,7 +141,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             _ => {}
         }
         match error.downcast_ref::<ClientError>() {
-            Some(ClientError::NotRunning(_)) => return exit::NOT_RUNNING,
+            Some(ClientError::NotRunning(_) | ClientError::Silent(_)) => return exit::NOT_RUNNING,
             Some(ClientError::Permission(_)) => return exit::PERMISSION,
             _ => {}
         }

@@ -24,6 +24,12 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether JSON was asked for; for commands that do something and say so in a line.
+    #[must_use]
+    pub fn is_json_wanted(self) -> bool {
+        self.output == Some(Format::Json)
+    }
+
     /// The format that was asked for, or the one that fits standard output.
     #[must_use]
     pub fn format(self) -> Format {

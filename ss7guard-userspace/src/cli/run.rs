@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::output::Output;
 use crate::cli::target::Target;
+use crate::cli::usage;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::control::Detach;
 use crate::control::client::{Client, ClientError};
-use crate::daemon;
+use crate::daemon::{self, view::attached_json};
 use crate::kernel::{self, KernelError, Lock, Maps};
 
 /// Arguments of `run`.
@@ -29,7 +31,10 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
     if config.interfaces.is_empty() {
-        bail!("{}: network.interfaces is empty: name at least one interface", args.config.display());
+        return Err(usage(format!(
+            "{}: network.interfaces is empty: name at least one interface",
+            args.config.display()
+        )));
     }
     daemon::run(&config)?;
     Ok(ExitCode::SUCCESS)
@@ -42,6 +47,8 @@ pub struct AttachArgs {
     interfaces: Vec<String>,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Attaches without a controller: the kernel judges, nobody reads what it reports.
@@ -54,11 +61,19 @@ pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
         config.interfaces.clone_from(&args.interfaces);
     }
     if config.interfaces.is_empty() {
-        bail!("name an interface, here or as network.interfaces in the configuration");
+        return Err(usage(
+            "name an interface, here or as network.interfaces in the configuration".to_owned(),
+        ));
     }
     let core = daemon::start(&config)?;
+    let mode = config.mode.as_str();
+    if args.output.is_json_wanted() {
+        let attached = attached_json(&kernel::attached(&config.bpffs)?);
+        println!("{}", json!({ "attached": attached, "mode": mode }));
+        return Ok(ExitCode::SUCCESS);
+    }
     for interface in core.interface_names() {
-        println!("attached to {interface}, mode {}", config.mode.as_str());
+        println!("attached to {interface}, mode {mode}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,6 +89,8 @@ pub struct DetachArgs {
     all: bool,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Ends enforcement.
@@ -87,13 +104,21 @@ pub fn detach(args: &DetachArgs) -> Result<ExitCode> {
         Err(ClientError::NotRunning(_)) => without_controller(args, &config)?,
         Err(error) => return Err(error.into()),
     };
-    for interface in gone["detached"].as_array().into_iter().flatten() {
-        println!("detached from {}", interface.as_str().unwrap_or_default());
+    if args.output.is_json_wanted() {
+        println!("{gone}");
+    } else {
+        say_detached(&gone);
     }
     if args.all {
         kernel::unmount_if_empty(&config.bpffs)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn say_detached(gone: &Value) {
+    for interface in gone["detached"].as_array().into_iter().flatten() {
+        println!("detached from {}", interface.as_str().unwrap_or_default());
+    }
 }
 
 fn without_controller(args: &DetachArgs, config: &Config) -> Result<Value> {
@@ -106,8 +131,6 @@ fn without_controller(args: &DetachArgs, config: &Config) -> Result<Value> {
     if args.all {
         return Ok(json!({ "detached": kernel::detach_all(&config.bpffs)? }));
     }
-    for interface in &args.interfaces {
-        kernel::detach(&config.bpffs, interface)?;
-    }
+    kernel::detach(&config.bpffs, &args.interfaces)?;
     Ok(json!({ "detached": args.interfaces }))
 }

@@ -64,6 +64,8 @@ fn status_from_pins(config: &Config) -> Result<Value> {
     let attached = kernel::attached(&config.bpffs)?;
     let mut status = maps_status(&maps, &attached).map_err(|fault| anyhow!(fault.message))?;
     status["controller"] = json!("not running");
+    status["block_entries"] = json!(kernel::scan(&maps)?.len());
+    status["block_capacity"] = json!(kernel::capacity(&maps));
     Ok(status)
 }
 

@@ -1,11 +1,13 @@
 //! Which controller a command speaks to: by the configuration that the controller has.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use ss7guard_common::abi::name;
 use ss7guard_common::point_code::{Format, Shown};
 
 use crate::config::{Config, DEFAULT_PATH};
@@ -48,6 +50,10 @@ pub fn ask(
     match Client::connect(&config.run_dir) {
         Ok(mut client) => Ok(client.call(method, params)?),
         Err(ClientError::NotRunning(path)) => {
+            let pin = config.bpffs.join(name::CONFIG);
+            if pin.try_exists().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+                return Err(ClientError::Permission(config.bpffs.clone()).into());
+            }
             if !Maps::present(&config.bpffs) {
                 return Err(ClientError::NotRunning(path).into());
             }

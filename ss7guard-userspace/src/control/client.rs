@@ -3,12 +3,16 @@
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::control::{Fault, Reply, Request, VERSION, socket_path};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What went wrong.
 #[derive(Debug, Error)]
@@ -19,6 +23,9 @@ pub enum ClientError {
     /// The socket is not ours to use.
     #[error("no permission for {0}; the controller's user and root have it")]
     Permission(PathBuf),
+    /// It is there and says nothing.
+    #[error("the controller at {0} does not answer; is it stopped?")]
+    Silent(PathBuf),
     /// The connection broke.
     #[error("control socket: {0}")]
     Io(#[from] io::Error),
@@ -33,6 +40,7 @@ pub enum ClientError {
 /// A connection.
 pub struct Client {
     stream: BufReader<UnixStream>,
+    path: PathBuf,
 }
 
 impl Client {
@@ -43,7 +51,7 @@ impl Client {
     pub fn connect(run_dir: &Path) -> Result<Self, ClientError> {
         let path = socket_path(run_dir);
         match UnixStream::connect(&path) {
-            Ok(stream) => Ok(Self { stream: BufReader::new(stream) }),
+            Ok(stream) => Ok(Self { stream: BufReader::new(stream), path }),
             Err(error) => Err(match error.kind() {
                 io::ErrorKind::PermissionDenied => ClientError::Permission(path),
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path),
@@ -57,6 +65,7 @@ impl Client {
     /// # Errors
     /// The connection breaks, or the controller refuses.
     pub fn call(&mut self, method: &str, params: &impl Serialize) -> Result<Value, ClientError> {
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE))?;
         self.send(method, params)?;
         let reply =
             self.reply()?.ok_or_else(|| ClientError::Protocol("it closed the connection".to_owned()))?;
@@ -88,8 +97,14 @@ impl Client {
 
     fn reply(&mut self) -> Result<Option<Reply>, ClientError> {
         let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
-            return Ok(None);
+        match self.stream.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            // How a read that takes too long ends depends on the system.
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Err(ClientError::Silent(self.path.clone()));
+            }
+            Err(error) => return Err(error.into()),
         }
         let reply: Reply =
             serde_json::from_str(&line).map_err(|error| ClientError::Protocol(error.to_string()))?;

@@ -30,6 +30,16 @@ pub fn socket_path(run_dir: &Path) -> PathBuf {
     run_dir.join("control.sock")
 }
 
+/// What requests of every version have.
+#[derive(Debug, Deserialize)]
+pub struct Envelope {
+    /// Protocol version.
+    pub v: u32,
+    /// Number that the reply carries.
+    #[serde(default)]
+    pub id: u64,
+}
+
 /// A request.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

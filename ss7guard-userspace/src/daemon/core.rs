@@ -1,100 +1,73 @@
 //! The state of the controller, and what it does with events.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use ss7guard_common::abi::{PuntCounter, event_flag};
-use ss7guard_common::wire::Remote;
+use ss7guard_common::abi::{ANY_NI, BlockDetail, PuntCounter};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{BlockAdd, BlockDel, Fault, Monitor};
+use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
 use crate::daemon::seen::Seen;
 use crate::daemon::view::{entry_json, maps_stats, maps_status};
 use crate::enforce::{BlockRequest, Planner};
-use crate::inspect::message::Outcome;
-use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps, RingEvent};
-use crate::report::{self, Scene};
-use crate::screening::{Judged, Pipeline, RULE_CONFIGURED, RULE_OPERATOR, Verdict};
+use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps};
+use crate::screening::{Pipeline, RULE_CONFIGURED, RULE_OPERATOR};
 
 /// Events that are taken from the ring before clients get a turn.
 const MOST_EVENTS: usize = 20_000;
 
-/// Events that wait for a slow monitor; more are counted and left out.
-pub(super) const MONITOR_QUEUE: usize = 4_096;
+/// How long an entry that ended stays in the list: longer than a tick of the kernel's coarse clock.
+const LINGER_NS: u64 = 1_000_000_000;
+
+/// Ended entries that one sweep frees; the kernel has ended them already.
+const MOST_ENDED: usize = 10_000;
+
+/// Ended entries that one sweep names in the log.
+const MOST_TOLD: usize = 20;
+
+/// Octets of the reason that an operator gives for an entry.
+const MAX_REASON_LEN: usize = 256;
 
 /// Reasons of entries that are remembered, for listings.
 const MAX_REASONS: usize = 65_536;
 
-/// Event lines that are written in a second, for alerts and for malformed traffic each; an attacker must not fill the
-/// disk, and malformed frames must not drown alerts. Beyond, they are counted, and still shown to monitors.
-const MOST_LINES: u32 = 2_000;
+/// What makes an entry one: point code, network indicator, Network Appearance.
+type Key = (u32, u8, Option<u32>);
 
-/// What is left of [`MOST_LINES`].
-struct Lines {
-    alerts: u32,
-    malformed: u32,
+fn key(detail: &BlockDetail) -> Key {
+    (detail.point_code, detail.ni, (detail.match_na == 1).then_some(detail.network_appearance))
 }
 
-impl Lines {
-    const FULL: Self = Self { alerts: MOST_LINES, malformed: MOST_LINES };
-
-    /// Takes a line for this verdict; false if there is none left.
-    fn take(&mut self, verdict: Verdict) -> bool {
-        let left = match verdict {
-            Verdict::Alert | Verdict::Block => &mut self.alerts,
-            _ => &mut self.malformed,
-        };
-        let some = *left > 0;
-        *left = left.saturating_sub(1);
-        some
-    }
-}
-
-struct Watcher {
-    filter: Monitor,
-    sender: mpsc::Sender<Value>,
-    lost: u64,
-}
-
-/// Counters of the controller itself.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    events: u64,
-    messages: u64,
-    alerts: u64,
-    retransmissions: u64,
-    verdicts: BTreeMap<Verdict, u64>,
-    undecodable: BTreeMap<&'static str, u64>,
-    entries_made: u64,
-    entries_refused: u64,
-    entries_expired: u64,
-    monitor_lost: u64,
-    lines_suppressed: u64,
-    overruns: u64,
+fn key_of(request: &BlockRequest) -> Key {
+    (request.point_code, request.ni.unwrap_or(ANY_NI), request.network_appearance)
 }
 
 /// The controller.
 pub struct Core {
-    config: Config,
-    _lock: Lock,
-    loaded: Loaded,
-    list: BlockList<Maps>,
+    pub(super) config: Config,
+    /// Held as long as the core lives.
+    pub(super) lock: Option<Lock>,
+    pub(super) loaded: Loaded,
+    pub(super) list: BlockList<Maps>,
     ring: Events,
     pipeline: Pipeline,
     planner: Planner,
     seen: Seen,
-    log: Option<File>,
-    log_failed: bool,
+    /// Where alerts go; standard output without.
+    pub(super) events_file: Option<File>,
+    events_failed: bool,
     interfaces: HashMap<u32, String>,
     watchers: Vec<Watcher>,
-    reasons: HashMap<(u32, u8, Option<u32>), String>,
+    reasons: HashMap<Key, String>,
     tally: Tally,
+    /// The last entry that could not be made since the last sweep, which tells; the sender sets the pace of these.
+    refusal: Option<String>,
     lines: Lines,
     wall_offset_ns: u64,
     started_ns: u64,
@@ -105,7 +78,8 @@ pub struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, lock: Lock, loaded: Loaded, maps: Maps) -> Result<Self> {
+    /// Takes over the maps; writes nothing but what a dead writer left half-made.
+    pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
         let adopted = loaded.adopted;
         let list = BlockList::adopt(maps)?;
         if adopted && list.capacity() + 1 != config.block_entries as usize {
@@ -122,18 +96,19 @@ impl Core {
                 config.ring_bytes
             );
         }
-        let mut core = Self {
+        Ok(Self {
             ring: Events::open(&config.bpffs)?,
             pipeline: Pipeline::without_blocks(&config),
             list,
             planner: Planner::default(),
             seen: Seen::default(),
-            log: None,
-            log_failed: false,
+            events_file: None,
+            events_failed: false,
             interfaces: HashMap::new(),
             watchers: Vec::new(),
             reasons: HashMap::new(),
             tally: Tally::default(),
+            refusal: None,
             lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
@@ -141,46 +116,37 @@ impl Core {
             detached: false,
             config,
             loaded,
-            _lock: lock,
-        };
-        core.configured_blocks()?;
-        for Entry { detail, .. } in core.list.entries()? {
-            core.pipeline.host.block(detail);
-        }
-        core.interfaces = core
-            .interface_names()
-            .into_iter()
-            .filter_map(|name| Some((kernel::interface_index(&name)?, name)))
-            .collect();
-        Ok(core)
+            lock: None,
+        })
     }
 
-    /// Makes the list hold the configuration's entries: those of an older configuration go.
-    fn configured_blocks(&mut self) -> Result<()> {
-        let blocks = self.config.blocks.clone();
-        self.list.remove_where(|detail| {
-            detail.rule_id == RULE_CONFIGURED.id
-                && !blocks.iter().any(|block| {
-                    block.point_code == detail.point_code
-                        && block.ni.unwrap_or(ss7guard_common::abi::ANY_NI) == detail.ni
-                        && block.network_appearance.is_some() == (detail.match_na == 1)
-                })
-        })?;
-        for block in blocks {
+    /// Writes peers, the CONFIG record and the configuration's entries.
+    pub(super) fn install_policy(&mut self) -> Result<()> {
+        let mut record = self.config.kernel_record();
+        record.peer_table = self.list.arrays_mut().write_peers(&self.config.peers)?;
+        self.list.arrays_mut().set_config(record)?;
+        for block in self.config.blocks.clone() {
             self.install(&block.request()).context("block entries of the configuration")?;
         }
         Ok(())
     }
 
-    /// Opens the events file; before, events go nowhere.
-    pub(super) fn open_log(&mut self) -> Result<()> {
-        if let Some(path) = &self.config.events {
-            let what = || format!("events file {}", path.display());
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).with_context(what)?;
-            }
-            self.log = Some(OpenOptions::new().create(true).append(true).open(path).with_context(what)?);
+    /// Once everything is attached: entries of an older configuration go, and what the kernel has is known here too.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        let configured: HashSet<Key> =
+            self.config.blocks.iter().map(|block| key_of(&block.request())).collect();
+        self.list.remove_where(|detail| {
+            detail.rule_id == RULE_CONFIGURED.id && !configured.contains(&key(detail))
+        })?;
+        for Entry { detail, .. } in self.list.entries()? {
+            self.pipeline.host.block(detail);
         }
+        let attached = self.interface_names();
+        for name in attached.iter().filter(|name| !self.config.interfaces.contains(name)) {
+            log::warn!("{name} is attached and not in the configuration; `ss7guard detach {name}` ends that");
+        }
+        self.interfaces =
+            attached.into_iter().filter_map(|name| Some((kernel::interface_index(&name)?, name))).collect();
         Ok(())
     }
 
@@ -218,7 +184,7 @@ impl Core {
             desk.tally.events += 1;
             let sight = Sight::of(&event, interfaces, *wall_offset_ns);
             pipeline.frame(desk.tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
-                desk.judge(judged, &sight);
+                desk.judge(judged, &sight, event.frame);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });
         });
@@ -232,23 +198,28 @@ impl Core {
         if lines.is_empty() {
             return;
         }
-        let written = match &mut self.log {
+        let written = match &mut self.events_file {
             Some(file) => file.write_all(lines),
-            None if self.config.events.is_none() => io::stdout().write_all(lines),
-            None => Ok(()),
+            None => io::stdout().write_all(lines),
         };
         match written {
-            Ok(()) => self.log_failed = false,
-            Err(error) if !self.log_failed => {
-                self.log_failed = true;
+            Ok(()) => self.events_failed = false,
+            Err(error) if !self.events_failed => {
+                self.events_failed = true;
                 log::error!("events are lost: {error}");
             }
             Err(_) => {}
         }
     }
 
-    /// Installs what a rule asked for.
+    /// Installs what a rule asked for. An entry that lasts longer stays as it is: a rule shortens nobody's word.
     fn apply(&mut self, request: &BlockRequest) {
+        let held = self.list.get(request.point_code, request.ni, request.network_appearance);
+        let wanted = request.detail(kernel::monotonic_ns()).expires_at;
+        let lasts = |end: u64| if end == 0 { u64::MAX } else { end };
+        if held.is_some_and(|held| lasts(held.expires_at) >= lasts(wanted)) {
+            return;
+        }
         match self.install(request) {
             Ok(()) => {
                 self.tally.entries_made += 1;
@@ -262,7 +233,7 @@ impl Core {
             Err(error) => {
                 self.tally.entries_refused += 1;
                 self.planner.forget(request.point_code);
-                log::error!("point code {} cannot be blocked: {error}", request.point_code);
+                self.refusal = Some(format!("point code {} cannot be blocked: {error}", request.point_code));
             }
         }
     }
@@ -270,11 +241,18 @@ impl Core {
     fn install(&mut self, request: &BlockRequest) -> Result<(), ListError> {
         let detail = self.list.add(request, kernel::monotonic_ns())?;
         self.pipeline.host.block(detail);
-        if self.reasons.len() < MAX_REASONS {
-            let ni = request.ni.unwrap_or(ss7guard_common::abi::ANY_NI);
-            self.reasons.insert((request.point_code, ni, request.network_appearance), request.reason.clone());
+        let key = key_of(request);
+        if self.reasons.len() < MAX_REASONS || self.reasons.contains_key(&key) {
+            self.reasons.insert(key, request.reason.clone());
         }
         Ok(())
+    }
+
+    /// Forgets an entry that is no more in the list.
+    fn removed(&mut self, detail: &BlockDetail) {
+        self.pipeline.host.unblock(detail);
+        self.planner.forget(detail.point_code);
+        self.reasons.remove(&key(detail));
     }
 
     /// Frees expired entries, follows the wall clock, reports losses.
@@ -282,16 +260,27 @@ impl Core {
         self.wall_offset_ns = kernel::wall_offset_ns();
         self.lines = Lines::FULL;
         let now_ns = kernel::monotonic_ns();
-        match self.list.remove_where(|detail| detail.expires_at != 0 && detail.expires_at < now_ns) {
+        match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
             Ok(expired) => {
-                for Entry { detail, hits } in expired {
-                    self.pipeline.host.unblock(&detail);
+                let more = expired.len().saturating_sub(MOST_TOLD);
+                for (position, Entry { detail, hits }) in expired.into_iter().enumerate() {
+                    self.removed(&detail);
                     self.tally.entries_expired += 1;
-                    self.planner.forget(detail.point_code);
-                    log::info!("the entry for point code {} has ended after {hits} hits", detail.point_code);
+                    if position < MOST_TOLD {
+                        log::info!(
+                            "the entry for point code {} has ended after {hits} hits",
+                            detail.point_code
+                        );
+                    }
+                }
+                if more > 0 {
+                    log::info!("{more} more entries have ended");
                 }
             }
             Err(error) => log::error!("sweep: {error}"),
+        }
+        if let Some(refusal) = self.refusal.take() {
+            log::error!("{refusal}; {} entries were refused so far", self.tally.entries_refused);
         }
         let overruns = self.list.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
         if overruns > self.tally.overruns {
@@ -310,6 +299,9 @@ impl Core {
         if add.ni.is_some_and(|ni| ni > 3) {
             return Err(Fault::new("range", "the network indicator is 0 to 3"));
         }
+        if add.reason.len() > MAX_REASON_LEN {
+            return Err(Fault::new("range", format!("a reason has at most {MAX_REASON_LEN} octets")));
+        }
         let request = BlockRequest {
             point_code: add.point_code,
             ni: add.ni,
@@ -327,8 +319,7 @@ impl Core {
             .list
             .remove(del.point_code, del.ni, del.network_appearance)
             .map_err(|error| fault(&error))?;
-        self.pipeline.host.unblock(&detail);
-        self.planner.forget(del.point_code);
+        self.removed(&detail);
         Ok(json!({ "entries": self.list.len() }))
     }
 
@@ -336,6 +327,7 @@ impl Core {
         let removed = self.list.remove_where(|_| true).map_err(|error| fault(&error))?;
         self.pipeline.host.blocks.clear();
         self.planner = Planner::default();
+        self.reasons.clear();
         Ok(json!({ "removed": removed.len() }))
     }
 
@@ -345,10 +337,8 @@ impl Core {
         let rows: Vec<Value> = entries
             .iter()
             .map(|entry| {
-                let detail = &entry.detail;
-                let na = (detail.match_na == 1).then_some(detail.network_appearance);
                 let mut row = entry_json(entry, now_ns);
-                row["reason"] = json!(self.reasons.get(&(detail.point_code, detail.ni, na)));
+                row["reason"] = json!(self.reasons.get(&key(&entry.detail)));
                 row
             })
             .collect();
@@ -357,16 +347,14 @@ impl Core {
 
     pub(super) fn detach(&mut self, interfaces: &[String]) -> Result<Value, Fault> {
         let failed = |error: kernel::KernelError| Fault::new("kernel", error.to_string());
-        let mut gone = Vec::new();
-        if interfaces.is_empty() {
-            gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
+        let gone = if interfaces.is_empty() {
+            let gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
             self.detached = true;
+            gone
         } else {
-            for interface in interfaces {
-                kernel::detach(&self.config.bpffs, interface).map_err(failed)?;
-                gone.push(interface.clone());
-            }
-        }
+            kernel::detach(&self.config.bpffs, interfaces).map_err(failed)?;
+            interfaces.to_vec()
+        };
         Ok(json!({ "detached": gone }))
     }
 
@@ -394,6 +382,7 @@ impl Core {
             "verdicts": verdicts,
             "alerts": tally.alerts,
             "retransmissions": tally.retransmissions,
+            "forgotten_chunks": self.seen.forgotten,
             "undecodable": tally.undecodable,
             "entries_made": tally.entries_made,
             "entries_refused": tally.entries_refused,
@@ -402,105 +391,6 @@ impl Core {
             "lines_suppressed": tally.lines_suppressed,
         });
         Ok(stats)
-    }
-}
-
-/// How an event was seen.
-struct Sight {
-    remote: Remote,
-    interface: String,
-    time_ns: u64,
-    dropped: bool,
-    monitor: bool,
-}
-
-impl Sight {
-    fn of(event: &RingEvent<'_>, interfaces: &HashMap<u32, String>, wall_offset_ns: u64) -> Self {
-        let flags = event.event.flags;
-        let egress = flags & event_flag::EGRESS != 0;
-        let ifindex = event.event.ifindex;
-        Self {
-            remote: if egress { Remote::Destination } else { Remote::Source },
-            interface: interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}")),
-            time_ns: event.event.time_ns.saturating_add(wall_offset_ns),
-            dropped: flags & event_flag::DROPPED != 0,
-            monitor: flags & event_flag::MONITOR != 0,
-        }
-    }
-}
-
-/// What judging an event changes.
-struct Desk<'a> {
-    config: &'a Config,
-    tally: &'a mut Tally,
-    lines: &'a mut Lines,
-    seen: &'a mut Seen,
-    watchers: &'a mut Vec<Watcher>,
-    /// Lines for the events file.
-    out: &'a mut Vec<u8>,
-}
-
-impl Desk<'_> {
-    /// Counts one judgement, writes its alert line, and tells the monitors.
-    fn judge(&mut self, judged: &Judged<'_>, sight: &Sight) {
-        if let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) {
-            // A restarted association may use a TSN again, for another message.
-            let mut hasher = DefaultHasher::new();
-            if let Some(message) = judged.message {
-                (message.m3ua.label.opc, message.m3ua.label.dpc, message.calling_gt()).hash(&mut hasher);
-                message.tcap.as_ref().and_then(|tcap| tcap.otid).hash(&mut hasher);
-            }
-            if self.seen.before((source, destination, tsn, hasher.finish())) {
-                self.tally.retransmissions += 1;
-                return;
-            }
-        }
-        self.tally.messages += u64::from(judged.message.is_some());
-        *self.tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
-        if let Some(Outcome::Undecodable(problem)) = judged.message.map(|message| message.outcome) {
-            *self.tally.undecodable.entry(problem.reason()).or_default() += 1;
-        }
-        let alert = !matches!(judged.decision.verdict, Verdict::Allow | Verdict::Defer);
-        self.tally.alerts += u64::from(alert);
-        let written = alert && self.lines.take(judged.decision.verdict);
-        self.tally.lines_suppressed += u64::from(alert && !written);
-        if !written && self.watchers.is_empty() {
-            return;
-        }
-        let kind = if alert { "alert" } else { "message" };
-        let mut scene = Scene {
-            time_ns: sight.time_ns,
-            interface: &sight.interface,
-            format: self.config.point_code_format,
-            mode: if sight.monitor { "monitor" } else { "enforce" },
-            action: if sight.dropped { "blocked" } else { "allowed" },
-            reveal: false,
-        };
-        let masked = report::event(kind, judged, &scene);
-        if written {
-            self.out.extend_from_slice(masked.to_string().as_bytes());
-            self.out.push(b'\n');
-        }
-        let tally = &mut *self.tally;
-        self.watchers.retain_mut(|watcher| {
-            scene.reveal = watcher.filter.reveal;
-            let mut event = if scene.reveal { report::event(kind, judged, &scene) } else { masked.clone() };
-            if !watcher.filter.wants(&event) {
-                return !watcher.sender.is_closed();
-            }
-            if watcher.lost > 0 {
-                event["lost_before"] = json!(watcher.lost);
-            }
-            match watcher.sender.try_send(event) {
-                Ok(()) => watcher.lost = 0,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    watcher.lost += 1;
-                    tally.monitor_lost += 1;
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => return false,
-            }
-            true
-        });
     }
 }
 

@@ -4,11 +4,14 @@
 //! clients of the control socket are served in between ([`server`]).
 
 mod core;
+mod desk;
 mod seen;
 mod server;
+mod start;
 pub mod view;
 
 use std::cell::RefCell;
+use std::fs::{self, File, OpenOptions};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
-use crate::kernel::{self, Lock, Maps};
+use crate::daemon::server::Door;
+use crate::daemon::start::Claim;
 
 pub use core::Core;
 
@@ -27,34 +31,13 @@ const TICK: Duration = Duration::from_millis(5);
 /// How often expired entries are swept and losses reported.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Loads and attaches, or adopts what is there; gives the core. `attach` and `run` share it.
+/// Loads and attaches, or adopts what is there; gives the core.
 ///
 /// # Errors
-/// A permission is missing, another controller is there, an interface is not, or the kernel refuses.
+/// A permission is missing, another controller is there, an interface is not, or the kernel refuses. Nothing has changed
+/// then.
 pub fn start(config: &Config) -> Result<Core> {
-    kernel::check_capabilities()?;
-    kernel::ensure_mounted(&config.bpffs)?;
-    let lock = Lock::take(&config.bpffs)?;
-    let mut loaded = kernel::load(config)?;
-    let result = prepare(config, &mut loaded);
-    if result.is_err() && !loaded.adopted {
-        // What this call has made goes with it.
-        if let Err(error) = kernel::detach_all(&config.bpffs) {
-            log::warn!("clean-up: {error}");
-        }
-    }
-    let maps = result?;
-    Core::new(config.clone(), lock, loaded, maps)
-}
-
-/// CONFIG and peers, then the links: no frame is judged before the configuration is there.
-fn prepare(config: &Config, loaded: &mut kernel::Loaded) -> Result<Maps> {
-    let mut maps = Maps::open(&config.bpffs)?;
-    let mut record = config.kernel_record();
-    record.peer_table = maps.write_peers(&config.peers)?;
-    maps.set_config(record)?;
-    kernel::attach(loaded, config, &config.interfaces)?;
-    Ok(maps)
+    Claim::take(config)?.start()
 }
 
 /// Runs the controller until it is told to stop. What is attached stays attached.
@@ -62,18 +45,33 @@ fn prepare(config: &Config, loaded: &mut kernel::Loaded) -> Result<Maps> {
 /// # Errors
 /// It cannot start, or its socket cannot be made.
 pub fn run(config: &Config) -> Result<()> {
-    let core = start(config)?;
+    let claim = Claim::take(config)?;
+    // These can fail too, and must not after the kernel has begun to judge.
+    let door = Door::open(config)?;
+    let events = events_file(config)?;
+    let mut core = claim.start()?;
+    core.events_file = events;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(config, core))
+    local.block_on(&runtime, serve(config, core, door))
 }
 
-async fn serve(config: &Config, core: Core) -> Result<()> {
+/// Opens the events file; `None` if events go to standard output.
+fn events_file(config: &Config) -> Result<Option<File>> {
+    let Some(path) = &config.events else { return Ok(None) };
+    let what = || format!("events file {}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(what)?;
+    }
+    Ok(Some(OpenOptions::new().create(true).append(true).open(path).with_context(what)?))
+}
+
+async fn serve(config: &Config, core: Core, door: Door) -> Result<()> {
     let interfaces = core.interface_names().join(",");
     let origin = if core.adopted { "adopted" } else { "new" };
     let core = Rc::new(RefCell::new(core));
-    let _socket = server::listen(config, Rc::clone(&core))?;
+    let _door = door.serve(Rc::clone(&core))?;
     eprintln!("ready: {interfaces} mode={} pins={origin}", config.mode.as_str());
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;

@@ -3,47 +3,86 @@
 use std::cell::RefCell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{
-    BlockAdd, BlockDel, Detach, Fault, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request, VERSION, socket_path,
+    BlockAdd, BlockDel, Detach, Envelope, Fault, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request, VERSION,
+    socket_path,
 };
 use crate::daemon::Core;
+use crate::kernel::{KernelError, Lock};
 
-/// The socket; removed when the controller ends.
-pub(super) struct Socket {
+/// How often a client that follows events is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The control socket, bound; clients that come before it is served wait.
+pub(super) struct Door {
+    listener: StdListener,
     path: PathBuf,
+    _lock: Lock,
 }
 
-impl Drop for Socket {
+impl Drop for Door {
     fn drop(&mut self) {
+        // Best effort: a socket that nobody serves refuses its clients.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Makes the socket and serves it from a task of its own.
-pub(super) fn listen(config: &Config, core: Rc<RefCell<Core>>) -> Result<Socket> {
-    core.borrow_mut().open_log()?;
-    let path = socket_path(&config.run_dir);
-    let what = || format!("control socket {}", path.display());
-    fs::create_dir_all(&config.run_dir).with_context(what)?;
-    // The lock on the pins says that no other controller uses it.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(what),
-        _ => {}
+impl Door {
+    /// Locks the run directory and binds the socket there.
+    ///
+    /// # Errors
+    /// Another controller has this run directory, or it cannot be written.
+    pub(super) fn open(config: &Config) -> Result<Self> {
+        let path = socket_path(&config.run_dir);
+        let what = || format!("control socket {}", path.display());
+        fs::create_dir_all(&config.run_dir).with_context(what)?;
+        let lock = Lock::take(&config.run_dir).map_err(|error| match error {
+            KernelError::Locked(run_dir) => anyhow!(
+                "another ss7guard has its control socket in {}; stop it first, or use another paths.run_dir",
+                run_dir.display()
+            ),
+            other => other.into(),
+        })?;
+        // Left behind by a controller that was killed.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(what);
+            }
+            _ => {}
+        }
+        let listener = StdListener::bind(&path).with_context(what)?;
+        let door = Self { listener, path, _lock: lock };
+        fs::set_permissions(&door.path, Permissions::from_mode(0o660))
+            .and_then(|()| door.listener.set_nonblocking(true))
+            .with_context(|| format!("control socket {}", door.path.display()))?;
+        Ok(door)
     }
-    let listener = UnixListener::bind(&path).with_context(what)?;
-    fs::set_permissions(&path, Permissions::from_mode(0o660)).with_context(what)?;
-    tokio::task::spawn_local(accept(listener, core));
-    Ok(Socket { path })
+
+    /// Serves clients from a task of its own, as long as the door is held.
+    ///
+    /// # Errors
+    /// The runtime cannot take the socket.
+    pub(super) fn serve(self, core: Rc<RefCell<Core>>) -> Result<Self> {
+        let listener = UnixListener::from_std(self.listener.try_clone().context("control socket")?)
+            .context("control socket")?;
+        tokio::task::spawn_local(accept(listener, core));
+        Ok(self)
+    }
 }
 
 async fn accept(listener: UnixListener, core: Rc<RefCell<Core>>) {
@@ -63,7 +102,7 @@ async fn accept(listener: UnixListener, core: Rc<RefCell<Core>>) {
             }
             Err(error) => {
                 log::error!("control socket: {error}");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
@@ -104,13 +143,7 @@ async fn serve(stream: UnixStream, core: Rc<RefCell<Core>>, too_many: bool) -> R
             Ok(Answer::Once(ok)) => {
                 send(&mut writer, &Reply { v: VERSION, id, ok: Some(ok), ..Reply::default() }).await?;
             }
-            Ok(Answer::Stream(mut events)) => {
-                while let Some(event) = events.recv().await {
-                    let reply = Reply { v: VERSION, id, event: Some(event), ..Reply::default() };
-                    send(&mut writer, &reply).await?;
-                }
-                return Ok(());
-            }
+            Ok(Answer::Stream(events)) => return follow(&mut writer, id, events).await,
             Err(fault) => {
                 send(&mut writer, &Reply { v: VERSION, id, error: Some(fault), ..Reply::default() }).await?;
             }
@@ -118,7 +151,33 @@ async fn serve(stream: UnixStream, core: Rc<RefCell<Core>>, too_many: bool) -> R
     }
 }
 
-async fn send(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> Result<()> {
+/// Sends events until the client is gone. Nothing tells of that while no event comes, hence the look now and then: a
+/// client that left keeps no place.
+async fn follow(writer: &mut OwnedWriteHalf, id: u64, mut events: mpsc::Receiver<Value>) -> Result<()> {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            event = events.recv() => {
+                let Some(event) = event else { return Ok(()) };
+                send(writer, &Reply { v: VERSION, id, event: Some(event), ..Reply::default() }).await?;
+            }
+            _ = look.tick() => {
+                if has_hung_up(writer.as_ref()) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Whether the other end is closed for good; one that only sends no more is not.
+fn has_hung_up(stream: &UnixStream) -> bool {
+    let mut poll = [PollFd::new(stream, PollFlags::empty())];
+    rustix::event::poll(&mut poll, Some(&Timespec::default())).is_ok()
+        && poll.iter().any(|one| one.revents().intersects(PollFlags::HUP | PollFlags::ERR))
+}
+
+async fn send(writer: &mut OwnedWriteHalf, reply: &Reply) -> Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     writer.write_all(&line).await?;
@@ -127,21 +186,21 @@ async fn send(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> R
 
 enum Answer {
     Once(Value),
-    Stream(tokio::sync::mpsc::Receiver<Value>),
+    Stream(mpsc::Receiver<Value>),
 }
 
 fn answer(line: &[u8], core: &RefCell<Core>) -> (u64, Result<Answer, Fault>) {
-    let request: Request = match serde_json::from_slice(line) {
-        Ok(request) => request,
-        Err(error) => return (0, Err(Fault::new("syntax", error.to_string()))),
+    let syntax = |error: serde_json::Error| Fault::new("syntax", error.to_string());
+    // The version first: another one may have other fields.
+    let Envelope { v, id } = match serde_json::from_slice(line) {
+        Ok(envelope) => envelope,
+        Err(error) => return (0, Err(syntax(error))),
     };
-    let id = request.id;
-    if request.v != VERSION {
-        let fault =
-            Fault::new("version", format!("protocol version {} is not known; this is {VERSION}", request.v));
+    if v != VERSION {
+        let fault = Fault::new("version", format!("protocol version {v} is not known; this is {VERSION}"));
         return (id, Err(fault));
     }
-    (id, dispatch(request, core))
+    (id, serde_json::from_slice(line).map_err(syntax).and_then(|request| dispatch(request, core)))
 }
 
 fn dispatch(request: Request, core: &RefCell<Core>) -> Result<Answer, Fault> {

@@ -24,21 +24,26 @@ pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
     })
 }
 
+/// What is attached.
+#[must_use]
+pub fn attached_json(attached: &[Attached]) -> Value {
+    attached
+        .iter()
+        .map(|one| json!({ "interface": one.interface, "xdp": one.xdp_name(), "egress": one.egress_name() }))
+        .collect()
+}
+
 /// What the pins alone tell of the state.
 ///
 /// # Errors
 /// The maps cannot be read.
 pub fn maps_status(maps: &Maps, attached: &[Attached]) -> Result<Value, Fault> {
     let record = maps.config().map_err(|error| Fault::new("kernel", error.to_string()))?;
-    let interfaces: Vec<Value> = attached
-        .iter()
-        .map(|one| json!({ "interface": one.interface, "xdp": one.xdp_name(), "egress": one.egress_name() }))
-        .collect();
     Ok(json!({
         "mode": record.mode().as_str(),
         "generation": record.generation,
         "abi": record.abi_version,
-        "interfaces": interfaces,
+        "interfaces": attached_json(attached),
         "ring_bytes": maps.ring_bytes(),
         "ring": ring_json(maps)?,
     }))

@@ -124,7 +124,7 @@ pub fn attach(
     let before = attached(&config.bpffs)?;
     // Links of interfaces that are not named get the new program too: one policy everywhere.
     for old in &before {
-        refresh(loaded, &config.bpffs, old)?;
+        refresh(loaded, config, old)?;
     }
     let mut new = Vec::new();
     for interface in interfaces {
@@ -134,9 +134,9 @@ pub fn attach(
             new.push(interface.clone());
         }
         if let Err(error) = result {
-            for interface in &new {
-                if let Err(undo) = detach(&config.bpffs, interface) {
-                    log::warn!("{interface}: could not be detached again: {undo}");
+            for one in attached(&config.bpffs)?.iter().filter(|one| new.contains(&one.interface)) {
+                if let Err(undo) = detach_one(&config.bpffs, one) {
+                    log::warn!("{}: could not be detached again: {undo}", one.interface);
                 }
             }
             return Err(error);
@@ -163,10 +163,11 @@ fn attach_one(
         attach_xdp(loaded, config, interface)?;
     }
     let wants_egress = config.deployment == Deployment::Host && config.egress != EgressMode::Off;
-    if wants_egress && have.is_none_or(|have| have.egress.is_none()) {
-        attach_egress(loaded, config, interface)?;
+    match have.filter(|have| have.egress.is_some()) {
+        Some(have) if !wants_egress => detach_egress(&config.bpffs, have),
+        None if wants_egress => attach_egress(loaded, config, interface),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(), KernelError> {
@@ -229,6 +230,12 @@ fn attach_egress(loaded: &mut Loaded, config: &Config, interface: &str) -> Resul
             Err(error) => log::warn!("{interface}: no TCX ({}); using clsact", Flat::from_error(&error)),
         }
     }
+    attach_clsact(loaded, config, interface)
+}
+
+fn attach_clsact(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(), KernelError> {
+    let tc: &mut SchedClassifier = program_mut(&mut loaded.ebpf, name::TC_PROGRAM)?;
+    let what = || format!("attach tc to {interface}");
     // The qdisc may be there already, for somebody else's filters.
     if let Err(error) = tc::qdisc_add_clsact(interface) {
         log::debug!("{interface}: clsact: {error}");
@@ -245,14 +252,16 @@ fn attach_egress(loaded: &mut Loaded, config: &Config, interface: &str) -> Resul
 }
 
 /// Puts the loaded programs into the links of an interface. A link whose interface is gone is removed.
-fn refresh(loaded: &mut Loaded, bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
+fn refresh(loaded: &mut Loaded, config: &Config, old: &Attached) -> Result<(), KernelError> {
+    let bpffs = &config.bpffs;
     let interface = &old.interface;
     if let Some(native) = old.native {
         let pin = pin_path(bpffs, if native { XDP_NATIVE } else { XDP_GENERIC }, interface);
         let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
         let link = XdpLink::try_from(open_link(&pin)?)
             .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
-        let result = xdp.attach_to_link(link).map(drop);
+        // Taken out and closed: the pin alone holds the link, so that removing the pin detaches.
+        let result = xdp.attach_to_link(link).and_then(|id| xdp.take_link(id)).map(drop);
         updated(result, &pin, interface)?;
     }
     match old.egress {
@@ -261,11 +270,17 @@ fn refresh(loaded: &mut Loaded, bpffs: &Path, old: &Attached) -> Result<(), Kern
             let tc: &mut SchedClassifier = program_mut(&mut loaded.ebpf, name::TC_PROGRAM)?;
             let link = SchedClassifierLink::try_from(open_link(&pin)?)
                 .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
-            let result = tc.attach_to_link(link).map(drop);
+            let result = tc.attach_to_link(link).and_then(|id| tc.take_link(id)).map(drop);
             updated(result, &pin, interface)?;
         }
-        // The old filter goes on with the old program, which reads the same maps.
-        Some(Egress::Clsact) | None => {}
+        // A filter has no link to put a program into. What leaves meanwhile is not seen; nothing is judged there.
+        Some(Egress::Clsact) => {
+            detach_egress(bpffs, old)?;
+            if interface_index(interface).is_some() {
+                attach_clsact(loaded, config, interface)?;
+            }
+        }
+        None => {}
     }
     Ok(())
 }
@@ -290,28 +305,53 @@ fn updated(result: Result<(), ProgramError>, pin: &Path, interface: &str) -> Res
     }
 }
 
-/// Removes everything from an interface.
+/// Removes everything from these interfaces.
 ///
 /// # Errors
-/// Nothing is attached there, or it cannot be removed.
-pub fn detach(bpffs: &Path, interface: &str) -> Result<(), KernelError> {
-    let old = attached(bpffs)?
-        .into_iter()
-        .find(|one| one.interface == interface)
-        .ok_or_else(|| KernelError::NoInterface(interface.to_owned()))?;
+/// One of them has nothing attached (all are left as they are then), or something cannot be removed.
+pub fn detach(bpffs: &Path, interfaces: &[String]) -> Result<(), KernelError> {
+    let attached = attached(bpffs)?;
+    let mut old = Vec::new();
+    for interface in interfaces {
+        let one = attached.iter().find(|one| &one.interface == interface);
+        old.push(one.ok_or_else(|| KernelError::NotOn {
+            interface: interface.clone(),
+            attached: attached.iter().map(|one| one.interface.clone()).collect(),
+        })?);
+    }
+    old.into_iter().try_for_each(|old| detach_one(bpffs, old))
+}
+
+fn detach_one(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
+    detach_egress(bpffs, old)?;
+    for prefix in [XDP_NATIVE, XDP_GENERIC] {
+        remove_pin(&pin_path(bpffs, prefix, &old.interface))?;
+    }
+    Ok(())
+}
+
+fn detach_egress(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
+    let interface = &old.interface;
     if old.egress == Some(Egress::Clsact)
+        && interface_index(interface).is_some()
         && let Err(error) = tc::qdisc_detach_program(interface, TcAttachType::Egress, name::TC_PROGRAM)
     {
         log::warn!("{interface}: the clsact filter could not be removed: {error}");
     }
-    for prefix in [XDP_NATIVE, XDP_GENERIC, TCX, CLSACT] {
-        let pin = pin_path(bpffs, prefix, interface);
-        if pin.exists() {
-            // The last reference to a link detaches it.
-            fs::remove_file(&pin).map_err(|error| KernelError::other(pin.display().to_string(), error))?;
-        }
+    for prefix in [TCX, CLSACT] {
+        remove_pin(&pin_path(bpffs, prefix, interface))?;
     }
     Ok(())
+}
+
+/// Removes a pin if it is there; the last reference to a link detaches it.
+fn remove_pin(pin: &Path) -> Result<(), KernelError> {
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(KernelError::other(pin.display().to_string(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes everything from every interface, and the maps.
@@ -321,14 +361,11 @@ pub fn detach(bpffs: &Path, interface: &str) -> Result<(), KernelError> {
 pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, KernelError> {
     let mut interfaces = Vec::new();
     for old in attached(bpffs)? {
-        detach(bpffs, &old.interface)?;
+        detach_one(bpffs, &old)?;
         interfaces.push(old.interface);
     }
     for map in name::PINNED_MAPS {
-        let pin = bpffs.join(map);
-        if pin.exists() {
-            fs::remove_file(&pin).map_err(|error| KernelError::other(pin.display().to_string(), error))?;
-        }
+        remove_pin(&bpffs.join(map))?;
     }
     Ok(interfaces)
 }

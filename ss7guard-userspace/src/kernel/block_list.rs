@@ -1,9 +1,14 @@
 //! The block list: what is in which slot, and in which order the kernel's arrays are written.
 //!
 //! A frame that passes while an entry is written sees either no entry or the whole of it: the slot is filled first,
-//! then the chain or index leads to it, then the bit of the point code is set; removal goes the other way.
+//! then the chain or index leads to it, then the bit of the point code is set; removal goes the other way, and a slot
+//! that was given back is the last to be used again.
+//!
+//! Nobody else writes these arrays, so what they hold is kept here too: listing, expiry and chains need no reads. A
+//! writer that died between two writes leaves a slot that nothing leads to; [`BlockList::adopt`] mends that.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ss7guard_common::abi::{
     ANY_NI, BLOCK_NO_SLOT, BlockDetail, INDEX_LANES, MAX_BLOCK_CHAIN, bitmap_position, index_position,
@@ -68,6 +73,15 @@ struct Key {
 }
 
 impl Key {
+    fn new(point_code: u32, ni: Option<u8>, network_appearance: Option<u32>) -> Self {
+        Self {
+            point_code,
+            without_na: u8::from(network_appearance.is_none()),
+            ni: ni.unwrap_or(ANY_NI),
+            network_appearance: network_appearance.unwrap_or(0),
+        }
+    }
+
     const fn of(detail: &BlockDetail) -> Self {
         Self {
             point_code: detail.point_code,
@@ -87,49 +101,90 @@ pub struct Entry {
     pub hits: u64,
 }
 
+/// Where an entry is, and what was written there.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    slot: u32,
+    detail: BlockDetail,
+}
+
 /// The list.
 pub struct BlockList<A> {
     arrays: A,
-    slots: BTreeMap<Key, u32>,
-    free: Vec<u32>,
+    held: BTreeMap<Key, Held>,
+    /// Entries that end, by when.
+    ends: BTreeSet<(u64, Key)>,
+    /// The longest unused first.
+    free: VecDeque<u32>,
 }
 
 impl<A: Arrays> BlockList<A> {
-    /// Takes over what is in the arrays.
+    /// Takes over what is in the arrays, and mends chains that a writer left half-made.
     ///
     /// # Errors
-    /// They cannot be read.
+    /// They cannot be read or written.
     pub fn adopt(arrays: A) -> Result<Self, KernelError> {
-        let mut slots = BTreeMap::new();
-        let mut free = Vec::new();
-        // Highest first, so that slots are taken from the bottom.
-        for slot in (1..arrays.slots()).rev() {
-            let detail = arrays.detail(slot)?;
-            if detail.used == 1 {
-                slots.insert(Key::of(&detail), slot);
-            } else {
-                free.push(slot);
+        let mut list = Self { arrays, held: BTreeMap::new(), ends: BTreeSet::new(), free: VecDeque::new() };
+        for slot in 1..list.arrays.slots() {
+            let mut detail = list.arrays.detail(slot)?;
+            if detail.used == 1 && bitmap_position(detail.point_code).is_some() {
+                let key = Key::of(&detail);
+                if let Place::Vacant(place) = list.held.entry(key) {
+                    place.insert(Held { slot, detail });
+                    list.note_end(key, &detail);
+                    continue;
+                }
+            }
+            if detail.used != 0 {
+                detail.used = 0;
+                list.arrays.set_detail(slot, detail)?;
+            }
+            list.free.push_back(slot);
+        }
+        list.mend()?;
+        Ok(list)
+    }
+
+    /// Makes index, chains and bits lead to every entry; writes only what differs.
+    fn mend(&mut self) -> Result<(), KernelError> {
+        // Last of each chain first, so that a frame in the chain never loses its way.
+        let keys: Vec<Key> = self.held.keys().rev().copied().collect();
+        let mut after: Option<(Key, u32)> = None;
+        for (position, key) in keys.iter().enumerate() {
+            let Some(held) = self.held.get_mut(key) else { continue };
+            let next = after.filter(|(other, _)| other.point_code == key.point_code);
+            let next = next.map_or(BLOCK_NO_SLOT, |(_, slot)| slot);
+            if held.detail.next != next {
+                held.detail.next = next;
+                self.arrays.set_detail(held.slot, held.detail)?;
+            }
+            after = Some((*key, held.slot));
+            let is_first = keys.get(position + 1).is_none_or(|other| other.point_code != key.point_code);
+            if is_first {
+                let slot = held.slot;
+                self.set_first(key.point_code, slot)?;
+                self.set_bit(key.point_code, true)?;
             }
         }
-        Ok(Self { arrays, slots, free })
+        Ok(())
     }
 
     /// Entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.held.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.held.is_empty()
     }
 
     /// Entries that fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.slots.len() + self.free.len()
+        self.held.len() + self.free.len()
     }
 
     /// The arrays.
@@ -149,30 +204,53 @@ impl<A: Arrays> BlockList<A> {
     /// # Errors
     /// There is no room; nothing has changed then.
     pub fn add(&mut self, request: &BlockRequest, now_ns: u64) -> Result<BlockDetail, ListError> {
-        let mut detail = request.detail(now_ns);
+        self.put(request.detail(now_ns))
+    }
+
+    /// Adds this entry, or puts it in the place of the one with the same key; gives it as it was written.
+    ///
+    /// # Errors
+    /// There is no room; nothing has changed then.
+    pub fn put(&mut self, mut detail: BlockDetail) -> Result<BlockDetail, ListError> {
         let key = Key::of(&detail);
-        if let Some(&slot) = self.slots.get(&key) {
-            detail.next = self.arrays.detail(slot)?.next;
-            self.arrays.set_detail(slot, detail)?;
+        if let Some(held) = self.held.get_mut(&key) {
+            let old = held.detail;
+            detail.next = old.next;
+            self.arrays.set_detail(held.slot, detail)?;
+            held.detail = detail;
+            self.ends.remove(&(old.expires_at, key));
+            self.note_end(key, &detail);
             return Ok(detail);
         }
-        let (word, bit) =
-            bitmap_position(request.point_code).ok_or(ListError::PointCode(request.point_code))?;
-        if self.chain(request.point_code).count() >= MAX_BLOCK_CHAIN {
-            return Err(ListError::ChainFull(request.point_code));
+        if bitmap_position(detail.point_code).is_none() {
+            return Err(ListError::PointCode(detail.point_code));
         }
-        let slot = *self.free.last().ok_or(ListError::Full(self.slots.len()))?;
-        let after = self.chain(request.point_code).find(|(other, _)| *other > key).map(|(_, slot)| slot);
-        let before = self.chain(request.point_code).take_while(|(other, _)| *other < key).last();
+        if self.chain(detail.point_code).count() >= MAX_BLOCK_CHAIN {
+            return Err(ListError::ChainFull(detail.point_code));
+        }
+        let slot = *self.free.front().ok_or(ListError::Full(self.held.len()))?;
+        let after = self.chain(detail.point_code).find(|(other, _)| *other > key).map(|(_, slot)| slot);
+        let before = self.before(key);
         detail.next = after.unwrap_or(BLOCK_NO_SLOT);
         self.arrays.clear_hits(slot)?;
         self.arrays.set_detail(slot, detail)?;
-        self.link(request.point_code, before.map(|(_, slot)| slot), slot)?;
-        let bits = self.arrays.bits(word)?;
-        self.arrays.set_bits(word, bits | bit)?;
-        self.free.pop();
-        self.slots.insert(key, slot);
+        self.link(before, key.point_code, slot)?;
+        self.set_bit(key.point_code, true)?;
+        self.free.pop_front();
+        self.held.insert(key, Held { slot, detail });
+        self.note_end(key, &detail);
         Ok(detail)
+    }
+
+    /// The entry with this key, as it was written.
+    #[must_use]
+    pub fn get(
+        &self,
+        point_code: u32,
+        ni: Option<u8>,
+        network_appearance: Option<u32>,
+    ) -> Option<BlockDetail> {
+        self.held.get(&Key::new(point_code, ni, network_appearance)).map(|held| held.detail)
     }
 
     /// Removes the entry with this key; gives it.
@@ -185,89 +263,130 @@ impl<A: Arrays> BlockList<A> {
         ni: Option<u8>,
         network_appearance: Option<u32>,
     ) -> Result<BlockDetail, ListError> {
-        let key = Key {
-            point_code,
-            without_na: u8::from(network_appearance.is_none()),
-            ni: ni.unwrap_or(ANY_NI),
-            network_appearance: network_appearance.unwrap_or(0),
-        };
-        self.remove_key(key)
+        Ok(self.remove_key(Key::new(point_code, ni, network_appearance))?.detail)
     }
 
     /// Removes every entry for which `wanted` is true; gives them.
     ///
     /// # Errors
-    /// The arrays cannot be written.
+    /// The arrays cannot be read or written.
     pub fn remove_where(&mut self, wanted: impl Fn(&BlockDetail) -> bool) -> Result<Vec<Entry>, ListError> {
-        let mut removed = Vec::new();
-        let keys: Vec<(Key, u32)> = self.slots.iter().map(|(key, slot)| (*key, *slot)).collect();
-        for (key, slot) in keys {
-            let detail = self.arrays.detail(slot)?;
-            if wanted(&detail) {
-                removed.push(Entry { detail, hits: self.arrays.hits(slot)? });
-                self.remove_key(key)?;
-            }
-        }
-        Ok(removed)
+        let keys: Vec<Key> =
+            self.held.iter().filter(|(_, held)| wanted(&held.detail)).map(|(key, _)| *key).collect();
+        keys.into_iter().map(|key| self.remove_key(key)).collect()
+    }
+
+    /// Removes entries that ended before `time_ns`, the oldest first and at most so many; gives them.
+    ///
+    /// # Errors
+    /// The arrays cannot be read or written.
+    pub fn remove_ended(&mut self, time_ns: u64, most: usize) -> Result<Vec<Entry>, ListError> {
+        let ended: Vec<Key> =
+            self.ends.iter().take_while(|(end, _)| *end < time_ns).take(most).map(|(_, key)| *key).collect();
+        ended.into_iter().map(|key| self.remove_key(key)).collect()
     }
 
     /// Every entry, by point code.
     ///
     /// # Errors
-    /// The arrays cannot be read.
+    /// The hits cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, KernelError> {
-        self.slots
+        self.held
             .values()
-            .map(|&slot| Ok(Entry { detail: self.arrays.detail(slot)?, hits: self.arrays.hits(slot)? }))
+            .map(|held| Ok(Entry { detail: held.detail, hits: self.arrays.hits(held.slot)? }))
             .collect()
+    }
+
+    fn note_end(&mut self, key: Key, detail: &BlockDetail) {
+        if detail.expires_at != 0 {
+            self.ends.insert((detail.expires_at, key));
+        }
     }
 
     fn chain(&self, point_code: u32) -> impl Iterator<Item = (Key, u32)> + '_ {
         let first = Key { point_code, without_na: 0, ni: 0, network_appearance: 0 };
-        self.slots
+        self.held
             .range(first..)
             .take_while(move |(key, _)| key.point_code == point_code)
-            .map(|(key, slot)| (*key, *slot))
+            .map(|(key, held)| (*key, held.slot))
     }
 
-    fn remove_key(&mut self, key: Key) -> Result<BlockDetail, ListError> {
-        let slot = *self.slots.get(&key).ok_or(ListError::Missing)?;
-        let mut detail = self.arrays.detail(slot)?;
-        let before = self.chain(key.point_code).take_while(|(other, _)| *other < key).last();
-        if before.is_none()
-            && detail.next == BLOCK_NO_SLOT
-            && let Some((word, bit)) = bitmap_position(key.point_code)
-        {
-            let bits = self.arrays.bits(word)?;
-            self.arrays.set_bits(word, bits & !bit)?;
+    /// The entry before this place in its chain.
+    fn before(&self, key: Key) -> Option<Key> {
+        self.chain(key.point_code).take_while(|(other, _)| *other < key).last().map(|(key, _)| key)
+    }
+
+    fn remove_key(&mut self, key: Key) -> Result<Entry, ListError> {
+        let Held { slot, mut detail } = *self.held.get(&key).ok_or(ListError::Missing)?;
+        let hits = self.arrays.hits(slot)?;
+        let before = self.before(key);
+        if before.is_none() && detail.next == BLOCK_NO_SLOT {
+            self.set_bit(key.point_code, false)?;
         }
-        self.link(key.point_code, before.map(|(_, slot)| slot), detail.next)?;
+        self.link(before, key.point_code, detail.next)?;
         // The link forward stays for a frame that is on its way through the chain.
         detail.used = 0;
         self.arrays.set_detail(slot, detail)?;
-        self.slots.remove(&key);
-        self.free.push(slot);
-        Ok(detail)
+        self.held.remove(&key);
+        self.ends.remove(&(detail.expires_at, key));
+        self.free.push_back(slot);
+        Ok(Entry { detail, hits })
     }
 
-    /// Makes the slot `before`, or the index, lead to `slot`.
-    fn link(&mut self, point_code: u32, before: Option<u32>, slot: u32) -> Result<(), KernelError> {
-        match before {
+    /// Makes the entry `before`, or the index, lead to `slot`.
+    fn link(&mut self, before: Option<Key>, point_code: u32, slot: u32) -> Result<(), KernelError> {
+        match before.and_then(|before| self.held.get_mut(&before)) {
             Some(before) => {
-                let mut detail = self.arrays.detail(before)?;
-                detail.next = slot;
-                self.arrays.set_detail(before, detail)
+                let detail = BlockDetail { next: slot, ..before.detail };
+                self.arrays.set_detail(before.slot, detail)?;
+                before.detail = detail;
+                Ok(())
             }
-            None => {
-                let (element, lane) = index_position(point_code);
-                let mut lanes = self.arrays.index(element)?;
-                if let Some(entry) = lanes.get_mut(lane) {
-                    *entry = slot;
-                }
-                self.arrays.set_index(element, lanes)
-            }
+            None => self.set_first(point_code, slot),
         }
     }
+
+    /// Makes the index lead to `slot`.
+    fn set_first(&mut self, point_code: u32, slot: u32) -> Result<(), KernelError> {
+        let (element, lane) = index_position(point_code);
+        let mut lanes = self.arrays.index(element)?;
+        match lanes.get_mut(lane) {
+            Some(entry) if *entry != slot => *entry = slot,
+            _ => return Ok(()),
+        }
+        self.arrays.set_index(element, lanes)
+    }
+
+    /// Sets or clears the bit of a point code.
+    fn set_bit(&mut self, point_code: u32, on: bool) -> Result<(), KernelError> {
+        let Some((word, bit)) = bitmap_position(point_code) else { return Ok(()) };
+        let bits = self.arrays.bits(word)?;
+        let wanted = if on { bits | bit } else { bits & !bit };
+        if wanted == bits { Ok(()) } else { self.arrays.set_bits(word, wanted) }
+    }
+}
+
+/// Entries that fit into these arrays.
+#[must_use]
+pub fn capacity(arrays: &impl Arrays) -> u32 {
+    arrays.slots().saturating_sub(1)
+}
+
+/// The entries in these arrays, for readers that are not the list's writer. An entry that is being written may
+/// or may not be among them.
+///
+/// # Errors
+/// The arrays cannot be read.
+pub fn scan(arrays: &impl Arrays) -> Result<Vec<Entry>, KernelError> {
+    let mut entries = Vec::new();
+    for slot in 1..arrays.slots() {
+        let detail = arrays.detail(slot)?;
+        if detail.used == 1 {
+            entries.push(Entry { detail, hits: arrays.hits(slot)? });
+        }
+    }
+    entries.sort_by_key(|entry| Key::of(&entry.detail));
+    Ok(entries)
 }
 
 fn failed(what: &'static str) -> impl Fn(aya::maps::MapError) -> KernelError {

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
-pub use block_list::{BlockList, Entry, ListError};
+pub use block_list::{BlockList, Entry, ListError, capacity, scan};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use events::{Events, RingEvent};
@@ -67,6 +67,14 @@ pub enum KernelError {
     /// There are no pins: nothing is attached.
     #[error("nothing is attached: no pins at {0}")]
     NotAttached(PathBuf),
+    /// Nothing of ours is on this interface.
+    #[error("nothing is attached to {interface:?}; attached are: {}", list(attached))]
+    NotOn {
+        /// The interface.
+        interface: String,
+        /// Where something is.
+        attached: Vec<String>,
+    },
     /// More peers than the table holds without a collision.
     #[error("{0} peers do not fit the kernel's peer table")]
     TooManyPeers(usize),
@@ -81,6 +89,10 @@ pub enum KernelError {
         /// What the system said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl KernelError {

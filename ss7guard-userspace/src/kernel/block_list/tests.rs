@@ -157,11 +157,130 @@ fn adoption_after_a_crash_finds_the_same_list() {
     }
     list.remove(3, Some(1), None).unwrap();
     let before = list.entries().unwrap();
+    assert_eq!(scan(list.arrays()).unwrap(), before);
     let mut adopted = BlockList::adopt(list.arrays).unwrap();
     assert_eq!(adopted.entries().unwrap(), before);
     assert_eq!(adopted.capacity(), 15);
     adopted.add(&request(3, Some(1), None, 9), 0).unwrap();
     assert_eq!(adopted.arrays().find(3, 1, None, 0).unwrap().rule_id, 9);
+}
+
+#[test]
+fn a_slot_that_was_given_back_is_the_last_to_be_used_again() {
+    let mut list = list(5);
+    list.add(&request(1, None, None, 1), 0).unwrap();
+    list.remove(1, None, None).unwrap();
+    for code in 2..5 {
+        list.add(&request(code, None, None, 1), 0).unwrap();
+        assert_eq!(list.arrays().details[1].used, 0, "point code {code}");
+    }
+    list.add(&request(5, None, None, 1), 0).unwrap();
+    assert_eq!(list.arrays().details[1].point_code, 5);
+}
+
+#[test]
+fn entries_that_ended_go_oldest_first_and_no_more_than_asked() {
+    let mut list = list(8);
+    let ends =
+        |code, ns| BlockRequest { ttl: Some(Duration::from_nanos(ns)), ..request(code, None, None, 1) };
+    for (code, ns) in [(1, 30), (2, 10), (3, 20)] {
+        list.add(&ends(code, ns), 0).unwrap();
+    }
+    list.add(&request(4, None, None, 1), 0).unwrap();
+    // Renewed: the old end no longer counts.
+    list.add(&ends(2, 40), 0).unwrap();
+    let mut codes = |time, most| -> Vec<u32> {
+        list.remove_ended(time, most).unwrap().iter().map(|entry| entry.detail.point_code).collect()
+    };
+    assert_eq!((codes(20, 9), codes(31, 1), codes(31, 9)), (vec![], vec![3], vec![1]));
+    assert_eq!(codes(u64::MAX, 9), [2]);
+    assert_eq!(list.len(), 1);
+}
+
+/// Arrays whose writer dies: after so many writes, none reaches them.
+struct Dying {
+    memory: Memory,
+    writes_left: usize,
+}
+
+impl Dying {
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut Memory) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        self.writes_left = self.writes_left.checked_sub(1).ok_or(KernelError::TooManyPeers(0))?;
+        write(&mut self.memory)
+    }
+}
+
+impl Arrays for Dying {
+    fn slots(&self) -> u32 {
+        self.memory.slots()
+    }
+    fn bits(&self, word: u32) -> Result<u64, KernelError> {
+        self.memory.bits(word)
+    }
+    fn set_bits(&mut self, word: u32, value: u64) -> Result<(), KernelError> {
+        self.write(|memory| memory.set_bits(word, value))
+    }
+    fn index(&self, element: u32) -> Result<[u32; INDEX_LANES], KernelError> {
+        self.memory.index(element)
+    }
+    fn set_index(&mut self, element: u32, value: [u32; INDEX_LANES]) -> Result<(), KernelError> {
+        self.write(|memory| memory.set_index(element, value))
+    }
+    fn detail(&self, slot: u32) -> Result<BlockDetail, KernelError> {
+        self.memory.detail(slot)
+    }
+    fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError> {
+        self.write(|memory| memory.set_detail(slot, value))
+    }
+    fn hits(&self, slot: u32) -> Result<u64, KernelError> {
+        self.memory.hits(slot)
+    }
+    fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError> {
+        self.write(|memory| memory.clear_hits(slot))
+    }
+}
+
+#[test]
+fn a_writer_that_dies_at_any_write_leaves_a_list_that_adoption_mends() {
+    let settled = [(5, Some(2), None), (5, None, None), (6, None, None)];
+    // One in front of a chain, inside, at its end, and alone.
+    let changes =
+        [(5, None, Some(9)), (5, Some(3), None), (5, None, None), (7, None, None), (5, Some(2), None)];
+    let mut deaths = 0;
+    for (change, writes_left) in changes.iter().flat_map(|change| (0..6).map(move |writes| (change, writes)))
+    {
+        let mut list = BlockList::adopt(Dying { memory: Memory::new(12), writes_left: usize::MAX }).unwrap();
+        for (code, ni, na) in settled {
+            list.add(&request(code, ni, na, 1), 0).unwrap();
+        }
+        let (code, ni, na) = *change;
+        list.arrays_mut().writes_left = writes_left;
+        let is_removal = settled.contains(change);
+        let result = if is_removal {
+            list.remove(code, ni, na).map(drop)
+        } else {
+            list.add(&request(code, ni, na, 2), 0).map(drop)
+        };
+        deaths += usize::from(result.is_err());
+        let mended = BlockList::adopt(list.arrays.memory).unwrap();
+        for entry in mended.entries().unwrap() {
+            let detail = entry.detail;
+            let na = (detail.match_na == 1).then_some(detail.network_appearance);
+            let ni = if detail.ni == ANY_NI { 0 } else { detail.ni };
+            let found = mended.arrays().find(detail.point_code, ni, na, 0);
+            assert_eq!(found.map(Key::of), Some(Key::of(&detail)), "{change:?} after {writes_left} writes");
+        }
+        for (code, ni, na) in settled.into_iter().filter(|one| one != change) {
+            assert!(mended.get(code, ni, na).is_some(), "{change:?} after {writes_left} writes");
+        }
+        if result.is_ok() {
+            assert_eq!(mended.get(code, ni, na).is_some(), !is_removal);
+        }
+    }
+    assert!(deaths > 10, "{deaths}");
 }
 
 #[test]

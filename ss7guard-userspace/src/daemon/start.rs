@@ -1,0 +1,119 @@
+//! Starting: everything that may be refused is tried before anything changes, and what was changed is put back.
+
+use anyhow::Result;
+use ss7guard_common::abi::{self, BlockDetail};
+
+use crate::config::{Block, Config};
+use crate::daemon::Core;
+use crate::kernel::{self, KernelError, Lock, Maps};
+
+/// The right to load and attach, with the BPF file system in place; nothing else has been touched.
+pub(super) struct Claim<'a> {
+    config: &'a Config,
+    lock: Option<Lock>,
+    /// Whether this start has mounted the file system; unmounted again if nothing comes of it.
+    mounted: bool,
+}
+
+impl<'a> Claim<'a> {
+    /// Checks capabilities and interfaces, mounts the file system if need be, and locks it.
+    ///
+    /// # Errors
+    /// A capability or an interface is missing, or another controller is there.
+    pub(super) fn take(config: &'a Config) -> Result<Self, KernelError> {
+        kernel::check_capabilities()?;
+        if let Some(unknown) = config.interfaces.iter().find(|name| kernel::interface_index(name).is_none()) {
+            return Err(KernelError::NoInterface(unknown.clone()));
+        }
+        let mounted = kernel::ensure_mounted(&config.bpffs)?;
+        let mut claim = Self { config, lock: None, mounted };
+        claim.lock = Some(Lock::take(&config.bpffs)?);
+        Ok(claim)
+    }
+
+    /// Loads and attaches, or adopts what is there.
+    ///
+    /// # Errors
+    /// The pins are of another version, the policy does not fit, an interface is busy, or the kernel refuses. New pins
+    /// are gone then, and adopted ones have the policy that they had.
+    pub(super) fn start(mut self) -> Result<Core> {
+        let fresh = !Maps::present(&self.config.bpffs);
+        match bring_up(self.config) {
+            Ok(mut core) => {
+                core.lock = self.lock.take();
+                self.mounted = false;
+                Ok(core)
+            }
+            Err(error) => {
+                if fresh && let Err(problem) = kernel::detach_all(&self.config.bpffs) {
+                    log::warn!("clean-up: {problem}");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        drop(self.lock.take());
+        if self.mounted
+            && let Err(error) = kernel::unmount_if_empty(&self.config.bpffs)
+        {
+            log::warn!("clean-up: {error}");
+        }
+    }
+}
+
+/// Loads; then policy, then links: no frame is judged before the policy is there.
+fn bring_up(config: &Config) -> Result<Core> {
+    let loaded = kernel::load(config)?;
+    let mut core = Core::new(config.clone(), loaded, Maps::open(&config.bpffs)?)?;
+    let before = Before::of(&core)?;
+    let result = core.install_policy().and_then(|()| {
+        kernel::attach(&mut core.loaded, config, &config.interfaces)?;
+        Ok(())
+    });
+    if let Err(error) = result {
+        if core.adopted
+            && let Err(problem) = before.restore(&mut core)
+        {
+            log::error!("the policy that was there could not be put back: {problem}");
+        }
+        return Err(error);
+    }
+    core.settle()?;
+    Ok(core)
+}
+
+/// The policy that adopted maps have.
+struct Before {
+    record: abi::Config,
+    /// Entries that the configuration renews, and those that it adds.
+    blocks: Vec<(Block, Option<BlockDetail>)>,
+}
+
+impl Before {
+    fn of(core: &Core) -> Result<Self, KernelError> {
+        let held = |block: &Block| core.list.get(block.point_code, block.ni, block.network_appearance);
+        Ok(Self {
+            record: core.list.arrays().config()?,
+            blocks: core.config.blocks.iter().map(|block| (block.clone(), held(block))).collect(),
+        })
+    }
+
+    fn restore(self, core: &mut Core) -> Result<()> {
+        // The peers that this record points to are still there: new ones go into the other table.
+        core.list.arrays_mut().set_config(self.record)?;
+        for (block, held) in self.blocks {
+            match held {
+                Some(detail) => drop(core.list.put(detail)?),
+                None if core.list.get(block.point_code, block.ni, block.network_appearance).is_some() => {
+                    core.list.remove(block.point_code, block.ni, block.network_appearance)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
