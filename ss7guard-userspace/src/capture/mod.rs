@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
+use std::ops::Range;
 use std::path::Path;
 
 use pcap_parser::traits::PcapReaderIterator;
@@ -124,8 +126,10 @@ pub struct Capture {
     reader: Box<dyn PcapReaderIterator + Send>,
     interfaces: Vec<Interface>,
     frames: u64,
-    /// The frame handed out last.
+    /// The frame handed out last, if it had to be put together.
     frame: Vec<u8>,
+    /// Octets of the block handed out last, which stay in the reader's buffer until the next one is asked for.
+    held: usize,
 }
 
 /// What the capture says of an interface.
@@ -175,7 +179,7 @@ impl Capture {
             }
             _ => CaptureError::Truncated { name: name.clone(), frame: 0 },
         })?;
-        Ok(Self { name, reader, interfaces: Vec::new(), frames: 0, frame: Vec::new() })
+        Ok(Self { name, reader, interfaces: Vec::new(), frames: 0, frame: Vec::new(), held: 0 })
     }
 
     /// The next frame; `None` at the end of the capture.
@@ -183,23 +187,25 @@ impl Capture {
     /// # Errors
     /// The capture is cut or broken here, or has a link type that is not supported.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        self.reader.consume(mem::take(&mut self.held));
         loop {
             match self.reader.next() {
-                Ok((size, block)) => {
-                    let time = record(&block, &mut self.interfaces, &mut self.frame);
-                    self.reader.consume(size);
-                    match time {
-                        Ok(None) => {}
-                        Ok(Some(time_ns)) => {
-                            self.frames += 1;
-                            return Ok(Some(Frame { number: self.frames, time_ns, octets: &self.frame }));
-                        }
-                        Err(Odd::LinkType(link_type)) => {
-                            return Err(CaptureError::LinkType { name: self.name.clone(), link_type });
-                        }
-                        Err(Odd::Contradiction(what)) => return Err(self.broken(what)),
+                Ok((size, block)) => match record(&block, &mut self.interfaces, &mut self.frame) {
+                    Ok(None) => self.reader.consume(size),
+                    Ok(Some(Found { time_ns, place })) => {
+                        self.held = size;
+                        self.frames += 1;
+                        let octets = match place {
+                            Some(place) => self.reader.data().get(place).unwrap_or_default(),
+                            None => &self.frame,
+                        };
+                        return Ok(Some(Frame { number: self.frames, time_ns, octets }));
                     }
-                }
+                    Err(Odd::LinkType(link_type)) => {
+                        return Err(CaptureError::LinkType { name: self.name.clone(), link_type });
+                    }
+                    Err(Odd::Contradiction(what)) => return Err(self.broken(what)),
+                },
                 Err(PcapError::Eof) => return Ok(None),
                 Err(PcapError::UnexpectedEof) => return Err(self.truncated()),
                 Err(PcapError::Incomplete(_)) => {
@@ -236,13 +242,26 @@ enum Odd {
     Contradiction(&'static str),
 }
 
-/// Takes one block in: notes interfaces, copies a frame. Gives the frame's time, if the block holds one.
+/// A frame in a block.
+struct Found {
+    /// Nanoseconds since 1970.
+    time_ns: u64,
+    /// Its place in the block; `None` if it was put together elsewhere.
+    place: Option<Range<usize>>,
+}
+
+/// Takes one block in: notes interfaces, finds the frame, if the block holds one. A frame without an Ethernet header is
+/// put together in `frame`.
 fn record(
     block: &PcapBlockOwned<'_>,
     interfaces: &mut Vec<Interface>,
     frame: &mut Vec<u8>,
-) -> Result<Option<u64>, Odd> {
-    let (interface, ticks, octets) = match block {
+) -> Result<Option<Found>, Odd> {
+    // Octets before the frame in a record of pcap, and in blocks of pcapng.
+    const RECORD: usize = 16;
+    const ENHANCED: usize = 28;
+    const SIMPLE: usize = 12;
+    let (interface, ticks, octets, start) = match block {
         PcapBlockOwned::LegacyHeader(header) => {
             let link = Link::from_linktype(header.network).ok_or(Odd::LinkType(header.network.0))?;
             let ticks_per_second = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
@@ -254,7 +273,7 @@ fn record(
             let ticks = u64::from(packet.ts_sec)
                 .saturating_mul(interface.ticks_per_second)
                 .saturating_add(u64::from(packet.ts_usec));
-            (interface, ticks, captured(packet.data, packet.caplen)?)
+            (interface, ticks, captured(packet.data, packet.caplen)?, RECORD)
         }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => {
             interfaces.clear();
@@ -273,21 +292,32 @@ fn record(
                 .get(index)
                 .ok_or(Odd::Contradiction("it names an interface that is not there"))?;
             let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-            (interface, ticks, captured(packet.data, packet.caplen)?)
+            (interface, ticks, captured(packet.data, packet.caplen)?, ENHANCED)
         }
         PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
             let interface =
                 *interfaces.first().ok_or(Odd::Contradiction("it names an interface that is not there"))?;
             let len = packet.origlen.min(u32::try_from(packet.data.len()).unwrap_or(u32::MAX));
-            (interface, 0, captured(packet.data, len)?)
+            (interface, 0, captured(packet.data, len)?, SIMPLE)
         }
         PcapBlockOwned::NG(_) => return Ok(None),
     };
-    interface.link.put_ethernet(octets, frame);
-    let whole = u128::from(ticks) * 1_000_000_000 / u128::from(interface.ticks_per_second);
+    let place = match interface.link {
+        Link::Ethernet => Some(start..start + octets.len()),
+        other => {
+            other.put_ethernet(octets, frame);
+            None
+        }
+    };
+    let whole = match (ticks.checked_mul(1_000), interface.ticks_per_second) {
+        // The usual ones without a division.
+        (Some(nanoseconds), 1_000_000) => nanoseconds.into(),
+        (_, 1_000_000_000) => ticks.into(),
+        (_, per_second) => u128::from(ticks) * 1_000_000_000 / u128::from(per_second),
+    };
     let offset_ns = i128::from(interface.offset_s) * 1_000_000_000;
     let time_ns = i128::try_from(whole).unwrap_or(i128::MAX).saturating_add(offset_ns);
-    Ok(Some(u64::try_from(time_ns).unwrap_or(0)))
+    Ok(Some(Found { time_ns: u64::try_from(time_ns).unwrap_or(0), place }))
 }
 
 /// The captured octets without the padding of the block.

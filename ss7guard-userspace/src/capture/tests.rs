@@ -63,3 +63,46 @@ fn another_link_type_is_named() {
 fn an_empty_capture_has_no_frames() {
     assert!(read(pcap(1, &[])).unwrap().is_empty());
 }
+
+#[test]
+fn both_kinds_of_pcapng_packets_are_read() {
+    // Section header, interface of link type 1, enhanced packet, simple packet.
+    let words: &[u32] = &[
+        0x0a0d_0d0a,
+        28,
+        0x1a2b_3c4d,
+        1,
+        u32::MAX,
+        u32::MAX,
+        28, //
+        1,
+        20,
+        1,
+        0,
+        20, //
+        6,
+        36,
+        0,
+        0,
+        7,
+        3,
+        3,
+        0x0003_0201,
+        36, //
+        3,
+        20,
+        4,
+        0x0706_0504,
+        20,
+    ];
+    let frames = read(words.iter().flat_map(|word| word.to_le_bytes()).collect()).unwrap();
+    assert_eq!(frames, [(1, 7_000, vec![1, 2, 3]), (2, 0, vec![4, 5, 6, 7])]);
+}
+
+#[test]
+fn frames_are_whole_across_the_buffer() {
+    let long = vec![0x5a; 60_000];
+    let frames = read(pcap(1, &vec![long.as_slice(); 100])).unwrap();
+    assert_eq!(frames.len(), 100);
+    assert!(frames.iter().all(|(_, _, octets)| *octets == long));
+}

@@ -39,7 +39,8 @@ pub struct DecodeArgs {
 pub fn run(args: &DecodeArgs) -> Result<ExitCode> {
     let format = args.output.format();
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    let mut printer = Printer { format, reveal: args.reveal, line: Vec::new(), rows: Vec::new() };
+    let mut printer =
+        Printer { format, layer: None, reveal: args.reveal, line: Vec::new(), rows: Vec::new() };
     match (&args.hex, &args.file) {
         (Some(hex), _) => decode_hex(hex, &mut printer, &mut out)?,
         (None, Some(file)) => decode_file(&mut Capture::open(file)?, &mut printer, &mut out)?,
@@ -105,8 +106,10 @@ fn report_exceptions(host: &Host) {
 fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<()> {
     let octets = octets_of(hex)?;
     let place = Place { frame: 1, ..Place::default() };
-    match octets.as_slice() {
-        [1, 0, 1, 1, ..] => {
+    let layer = Layer::of(&octets);
+    printer.layer = Some(layer);
+    match layer {
+        Layer::M3ua => {
             let parsed = m3ua::parse(octets.as_slice(), 0, octets.len(), false);
             let fault = parsed.fault.reason();
             let Some(data) = parsed.data else {
@@ -116,15 +119,12 @@ fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<
             let place = Place { fault: fault.map(Reason::as_str), ..place };
             printer.print(&Message::decode(data, user_part.unwrap_or_default()), &place, out)
         }
-        // Tags of ITU TCAP message types.
-        [0x61 | 0x62 | 0x64 | 0x65 | 0x67, ..] => {
-            printer.print(&Message::decode_tcap_only(&octets), &place, out)
-        }
-        [0x09 | 0x0a | 0x11..=0x14, ..] => {
+        Layer::Tcap => printer.print(&Message::decode_tcap_only(&octets), &place, out),
+        Layer::Sccp => {
             let data = Data { label: Label { si: SI_SCCP, ..Label::default() }, ..Data::default() };
             printer.print(&Message::decode(data, &octets), &place, out)
         }
-        _ => {
+        Layer::Ethernet => {
             let mut host = Host::default();
             decode_frame(&mut host, 1, &octets, printer, out)?;
             if printer.printed() == 0 {
@@ -136,6 +136,43 @@ fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<
                 );
             }
             Ok(())
+        }
+    }
+}
+
+/// What octets given by hand start with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    Ethernet,
+    M3ua,
+    Sccp,
+    Tcap,
+}
+
+impl Layer {
+    /// Told by the first octets; whatever is nothing else is taken for an Ethernet frame.
+    fn of(octets: &[u8]) -> Self {
+        // A MAC address may start like a message: what follows it is looked at first.
+        let after_macs = octets.get(12..15).unwrap_or_default();
+        match (octets, after_macs) {
+            (
+                _,
+                [0x08, 0x00, 0x45..=0x4f] | [0x86, 0xdd, 0x60..=0x6f] | [0x81, 0x00, _] | [0x88, 0xa8, _],
+            ) => Self::Ethernet,
+            ([1, 0, 1, 1, ..], _) => Self::M3ua,
+            ([0x09 | 0x0a | 0x11..=0x14, ..], _) => Self::Sccp,
+            // Message types of ITU-T and of ANSI.
+            ([0x61 | 0x62 | 0x64 | 0x65 | 0x67 | 0xe1..=0xe6 | 0xf6, ..], _) => Self::Tcap,
+            _ => Self::Ethernet,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ethernet => "ethernet",
+            Self::M3ua => "m3ua",
+            Self::Sccp => "sccp",
+            Self::Tcap => "tcap",
         }
     }
 }
@@ -162,6 +199,8 @@ fn octets_of(hex: &str) -> Result<Vec<u8>> {
 /// Prints messages as JSON lines, or gathers them for a table.
 struct Printer {
     format: Format,
+    /// What the octets of `--hex` were taken for.
+    layer: Option<Layer>,
     reveal: bool,
     line: Vec<u8>,
     rows: Vec<Vec<String>>,
@@ -172,6 +211,9 @@ impl Printer {
         self.line.clear();
         let mut object = crate::json::Object::begin(&mut self.line);
         record::write(&mut object, message, place, self.reveal);
+        if let Some(layer) = self.layer {
+            object.text("layer", layer.as_str());
+        }
         object.end();
         if self.format == Format::Json {
             self.line.push(b'\n');
@@ -239,5 +281,34 @@ fn component_name(component: &serde_json::Value) -> String {
         ("invoke", Some(operation)) => operation,
         (kind, Some(operation)) => format!("{kind}({operation})"),
         (kind, None) => kind.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layer_shows_in_the_first_octets() {
+        let mut frame = vec![0x0a; 12];
+        frame.extend([0x08, 0x00, 0x45, 0x00]);
+        assert_eq!(Layer::of(&frame), Layer::Ethernet);
+        assert_eq!(Layer::of(&[1, 0, 1, 1, 0, 0, 0, 8]), Layer::M3ua);
+        assert_eq!(Layer::of(&[0x09, 0x80]), Layer::Sccp);
+        assert_eq!(Layer::of(&[0x62, 0x00]), Layer::Tcap);
+        assert_eq!(Layer::of(&[0xe2, 0x00]), Layer::Tcap);
+        assert_eq!(Layer::of(&[]), Layer::Ethernet);
+    }
+
+    #[test]
+    fn hexadecimal_text_may_have_blanks_and_colons() {
+        assert_eq!(octets_of("62 0a:Ff\n").unwrap(), [0x62, 0x0a, 0xff]);
+        for (text, error) in [
+            ("6g", "--hex: 'g' at position 2 is not a hexadecimal digit"),
+            ("621", "--hex: 3 digits; octets have two each"),
+            ("", "--hex: no octets"),
+        ] {
+            assert_eq!(octets_of(text).unwrap_err().to_string(), error);
+        }
     }
 }

@@ -14,7 +14,8 @@ pub const MAX_DEPTH: usize = 16;
 /// Octets of a tag number in the long form.
 const MAX_TAG_OCTETS: usize = 4;
 
-/// Elements looked at in one message, in all; an honest message of the largest size has a few hundred.
+/// Elements in odd forms (long tags and lengths, indefinite lengths, what is inside these) looked at in one message,
+/// in all. Elements in the plain form need no count: each takes two octets, and no level reads them twice.
 pub const MAX_ELEMENTS: u32 = 20_000;
 
 /// Octets of a string that is put together from pieces: the longest that is looked into is an AddressString.
@@ -56,41 +57,73 @@ pub enum BerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Defined by ASN.1 itself.
-    Universal,
+    Universal = 0,
     /// Defined by the application, here TCAP.
-    Application,
+    Application = 1,
     /// Defined by its context.
-    Context,
+    Context = 2,
     /// Private use; ANSI TCAP has these.
-    Private,
+    Private = 3,
 }
 
-/// A tag without its encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tag {
-    /// Its class.
-    pub class: Class,
-    /// Its number.
-    pub number: u32,
-}
+/// A tag without its encoding: the class in the two highest bits, the number (28 bits at most) in the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Tag(u32);
 
 impl Tag {
+    const CLASS_SHIFT: u32 = 30;
+
+    /// A tag of this class; numbers beyond 30 bits are cut.
+    #[must_use]
+    pub const fn new(class: Class, number: u32) -> Self {
+        Self((class as u32) << Self::CLASS_SHIFT | number & 0x3fff_ffff)
+    }
+
     /// A universal tag.
     #[must_use]
     pub const fn universal(number: u32) -> Self {
-        Self { class: Class::Universal, number }
+        Self::new(Class::Universal, number)
     }
 
     /// An application tag.
     #[must_use]
     pub const fn application(number: u32) -> Self {
-        Self { class: Class::Application, number }
+        Self::new(Class::Application, number)
     }
 
     /// A context tag.
     #[must_use]
     pub const fn context(number: u32) -> Self {
-        Self { class: Class::Context, number }
+        Self::new(Class::Context, number)
+    }
+
+    /// Its class.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self.0 >> Self::CLASS_SHIFT {
+            0 => Class::Universal,
+            1 => Class::Application,
+            2 => Class::Context,
+            _ => Class::Private,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0 & 0x3fff_ffff
+    }
+
+    /// From the first octet of a tag in short form.
+    #[inline]
+    const fn short(first: u8) -> Self {
+        Self((first as u32 >> 6) << Self::CLASS_SHIFT | (first & 0x1f) as u32)
+    }
+}
+
+impl std::fmt::Debug for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}({})", self.class(), self.number())
     }
 }
 
@@ -98,6 +131,8 @@ impl Tag {
 pub const INTEGER: Tag = Tag::universal(2);
 /// OCTET STRING.
 pub const OCTET_STRING: Tag = Tag::universal(4);
+/// NULL.
+pub const NULL: Tag = Tag::universal(5);
 /// OBJECT IDENTIFIER.
 pub const OID: Tag = Tag::universal(6);
 /// EXTERNAL.
@@ -165,11 +200,25 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The element is not BER, or a bound was hit.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, work: &mut Work) -> Result<Option<Element<'a>>, BerError> {
-        if self.rest.is_empty() {
-            return Ok(None);
+        // Tag and length of one octet each, as nearly all have.
+        if let [first, length @ 0..0x80, after @ ..] = self.rest
+            && first & 0x1f != 0x1f
+            && let Some((content, rest)) = after.split_at_checked(usize::from(*length))
+        {
+            let offset = self.offset;
+            let content_offset = offset.wrapping_add(2);
+            self.rest = rest;
+            self.offset = content_offset.wrapping_add(content.len());
+            let (tag, constructed) = (Tag::short(*first), first & 0x20 != 0);
+            return Ok(Some(Element { tag, constructed, content, offset, content_offset }));
         }
+        if self.rest.is_empty() { Ok(None) } else { self.next_odd(work) }
+    }
+
+    #[cold]
+    fn next_odd(&mut self, work: &mut Work) -> Result<Option<Element<'a>>, BerError> {
         work.step()?;
         let header = header(self.rest, self.offset, work)?;
         let after_header = self.rest.get(header.len..).unwrap_or_default();
@@ -209,15 +258,11 @@ struct Header {
 fn header(octets: &[u8], offset: usize, work: &mut Work) -> Result<Header, BerError> {
     let truncated = BerError::Truncated { offset };
     let (&first, mut rest) = octets.split_first().ok_or(truncated)?;
-    let class = match first >> 6 {
-        0 => Class::Universal,
-        1 => Class::Application,
-        2 => Class::Context,
-        _ => Class::Private,
-    };
-    let mut number = u32::from(first & 0x1f);
-    if number == 0x1f {
+    let mut tag = Tag::short(first);
+    if tag.number() == 0x1f {
+        let number;
         (number, rest) = long_tag(rest, offset, work)?;
+        tag = Tag::new(tag.class(), number);
     }
     let constructed = first & 0x20 != 0;
     let (&length, after) = rest.split_first().ok_or(truncated)?;
@@ -226,12 +271,7 @@ fn header(octets: &[u8], offset: usize, work: &mut Work) -> Result<Header, BerEr
     } else {
         long_length(length, after, constructed, offset, work)?
     };
-    Ok(Header {
-        tag: Tag { class, number },
-        constructed,
-        len: octets.len().saturating_sub(after.len()),
-        content,
-    })
+    Ok(Header { tag, constructed, len: octets.len().saturating_sub(after.len()), content })
 }
 
 #[cold]
@@ -422,70 +462,91 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Arcs of an object identifier that are looked at.
+/// Arcs of an object identifier; more make it unreadable.
 const MAX_ARCS: usize = 16;
 
-/// An object identifier, decoded to its arcs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Oid {
-    arcs: [u32; MAX_ARCS],
-    len: u8,
+/// An object identifier: equal to others with the same arcs, whatever their encoding was.
+#[derive(Clone, Copy)]
+pub struct Oid<'a> {
+    octets: &'a [u8],
 }
 
-impl Oid {
+impl<'a> Oid<'a> {
     /// From the content octets; `None` if empty, cut off, with more arcs than the bound, or with an arc beyond 32
     /// bits. Padded arcs are read and noted.
+    #[inline]
     #[must_use]
-    pub fn parse(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Self> {
-        let mut arcs = [0u32; MAX_ARCS];
-        let mut len = 0usize;
-        let mut arc = 0u32;
+    pub fn parse(octets: &'a [u8], offset: usize, findings: &mut Findings) -> Option<Self> {
+        let one_octet_arcs = octets.iter().all(|octet| octet & 0x80 == 0);
+        if one_octet_arcs && (1..MAX_ARCS).contains(&octets.len()) {
+            return Some(Self { octets });
+        }
+        Self::parse_long(octets, offset, findings)
+    }
+
+    #[cold]
+    fn parse_long(octets: &'a [u8], offset: usize, findings: &mut Findings) -> Option<Self> {
+        let mut groups = 0usize;
+        let mut value = 0u32;
         let mut inside = false;
         for &octet in octets {
             if !inside && octet == 0x80 {
                 findings.note(Finding::NoncanonicalOid, offset);
             }
-            if arc > u32::MAX >> 7 {
+            if value > u32::MAX >> 7 {
                 return None;
             }
-            arc = arc << 7 | u32::from(octet & 0x7f);
+            value = value << 7 | u32::from(octet & 0x7f);
             inside = octet & 0x80 != 0;
-            if inside {
-                continue;
+            if !inside {
+                groups = groups.saturating_add(1);
+                value = 0;
             }
-            if len == 0 {
-                // X.690 §8.19.4: the first octet group holds the first two arcs.
-                let root = (arc / 40).min(2);
-                *arcs.get_mut(0)? = root;
-                arc = arc.wrapping_sub(root.wrapping_mul(40));
-                len = 1;
-            }
-            *arcs.get_mut(len)? = arc;
-            len = len.saturating_add(1);
-            arc = 0;
         }
-        if inside || len == 0 {
-            return None;
-        }
-        Some(Self { arcs, len: u8::try_from(len).ok()? })
+        (!inside && (1..MAX_ARCS).contains(&groups)).then_some(Self { octets })
+    }
+
+    /// Its content octets as they are in the message.
+    #[must_use]
+    pub const fn octets(&self) -> &'a [u8] {
+        self.octets
     }
 
     /// Its arcs.
-    #[must_use]
-    pub fn arcs(&self) -> &[u32] {
-        self.arcs.get(..usize::from(self.len)).unwrap_or_default()
+    pub fn arcs(&self) -> impl Iterator<Item = u32> + Clone + 'a {
+        let groups = self.octets.split_inclusive(|octet| octet & 0x80 == 0);
+        let mut values =
+            groups.map(|group| group.iter().fold(0u32, |value, octet| value << 7 | u32::from(octet & 0x7f)));
+        // X.690 §8.19.4: the first group holds the first two arcs.
+        let first = values.next().unwrap_or_default();
+        let root = (first / 40).min(2);
+        [root, first.wrapping_sub(root.wrapping_mul(40))].into_iter().chain(values)
     }
 }
 
-impl std::fmt::Display for Oid {
+impl PartialEq for Oid<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.arcs().eq(other.arcs())
+    }
+}
+
+impl Eq for Oid<'_> {}
+
+impl std::fmt::Display for Oid<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, arc) in self.arcs().iter().enumerate() {
+        for (index, arc) in self.arcs().enumerate() {
             if index > 0 {
                 f.write_str(".")?;
             }
             write!(f, "{arc}")?;
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Oid<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 

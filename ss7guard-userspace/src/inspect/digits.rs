@@ -11,17 +11,19 @@ pub const MAX_DIGITS: usize = 40;
 pub struct Digits {
     ascii: [u8; MAX_DIGITS],
     len: u8,
+    /// How many of them are letters.
+    letters: u8,
 }
 
 impl Default for Digits {
     fn default() -> Self {
-        Self { ascii: [0; MAX_DIGITS], len: 0 }
+        Self { ascii: [0; MAX_DIGITS], len: 0, letters: 0 }
     }
 }
 
 impl PartialEq for Digits {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -29,7 +31,7 @@ impl Eq for Digits {}
 
 impl std::hash::Hash for Digits {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
@@ -39,41 +41,87 @@ impl std::fmt::Debug for Digits {
     }
 }
 
+/// The eight nibbles of four octets as ASCII, low nibble first, and how many of them are letters.
+#[inline]
+fn ascii_of(octets: [u8; 4]) -> ([u8; 8], u8) {
+    const FROM_DIGIT_TO_LETTER: u64 = (b'a' - b'0' - 10) as u64;
+    // One nibble for each octet of the word.
+    let word = u64::from(u32::from_le_bytes(octets));
+    let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
+    let word = (word | word << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 for each nibble of 10 to 15; the sums stay below 256 in each octet.
+    let letters = word.wrapping_add(0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let ascii =
+        word.wrapping_add(0x3030_3030_3030_3030).wrapping_add(letters.wrapping_mul(FROM_DIGIT_TO_LETTER));
+    (ascii.to_le_bytes(), letters.count_ones() as u8)
+}
+
 impl Digits {
     /// From octets with the low nibble first (BCD of Q.713 §3.4.2.3.1, TBCD of TS 29.002 §17.7.8). Digits beyond
     /// [`MAX_DIGITS`] are cut off.
+    #[inline]
     #[must_use]
     pub fn from_swapped(octets: &[u8]) -> Self {
         let mut digits = Self::default();
-        for (pair, octet) in digits.ascii.chunks_exact_mut(2).zip(octets) {
-            if let [first, second] = pair {
-                *first = hex_digit(octet & 0x0f);
-                *second = hex_digit(octet >> 4);
-            }
-        }
-        digits.len = u8::try_from(octets.len().saturating_mul(2).min(MAX_DIGITS)).unwrap_or(0);
+        digits.read_swapped(octets);
         digits
+    }
+
+    /// The same, in place of the digits that are here: without a copy of the whole.
+    #[inline]
+    pub fn read_swapped(&mut self, octets: &[u8]) {
+        self.letters = 0;
+        let (fours, rest) = octets.as_chunks::<4>();
+        let (slots, _) = self.ascii.as_chunks_mut::<8>();
+        let mut slots = slots.iter_mut();
+        for four in fours {
+            let Some(slot) = slots.next() else { break };
+            let (ascii, letters) = ascii_of(*four);
+            *slot = ascii;
+            self.letters = self.letters.wrapping_add(letters);
+        }
+        if let Some(slot) = slots.next()
+            && !rest.is_empty()
+        {
+            let octet = |index: usize| rest.get(index).copied().unwrap_or_default();
+            // Zeros stand where nothing is, and count no letters; the length leaves them out.
+            let (ascii, letters) = ascii_of([octet(0), octet(1), octet(2), 0]);
+            *slot = ascii;
+            self.letters = self.letters.wrapping_add(letters);
+        }
+        self.len = u8::try_from(octets.len().saturating_mul(2).min(MAX_DIGITS)).unwrap_or(0);
     }
 
     /// From text; `None` for other characters than digits and `a` to `f`, or for too many.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let mut digits = Self::default();
-        if text.len() > MAX_DIGITS || !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')) {
+        if text.len() > MAX_DIGITS || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
         }
         digits.ascii.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         digits.len = u8::try_from(text.len()).ok()?;
+        digits.letters = u8::try_from(text.bytes().filter(u8::is_ascii_lowercase).count()).ok()?;
         Some(digits)
     }
 
     /// The digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.ascii
-            .get(..usize::from(self.len))
-            .and_then(|ascii| std::str::from_utf8(ascii).ok())
-            .unwrap_or("")
+        std::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// The digits as ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.ascii.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The digits as ASCII, with zeros up to the most there can be.
+    #[must_use]
+    pub const fn padded(&self) -> &[u8; MAX_DIGITS] {
+        &self.ascii
     }
 
     /// How many.
@@ -88,48 +136,62 @@ impl Digits {
         self.len == 0
     }
 
-    /// Without the last digit.
-    #[must_use]
-    pub const fn without_last(mut self) -> Self {
+    /// Takes the last digit away.
+    #[inline]
+    pub fn drop_last(&mut self) {
+        if self.as_bytes().last().is_some_and(u8::is_ascii_lowercase) {
+            self.letters = self.letters.saturating_sub(1);
+        }
         self.len = self.len.saturating_sub(1);
-        self
     }
 
-    /// Without a filler (`f`) in the last place.
-    #[must_use]
-    pub fn without_filler(self) -> Self {
-        if self.as_str().ends_with('f') { self.without_last() } else { self }
+    /// Takes a filler (`f`) in the last place away.
+    #[inline]
+    pub fn drop_filler(&mut self) {
+        if self.letters > 0 && self.as_bytes().last() == Some(&b'f') {
+            self.drop_last();
+        }
     }
 
     /// Whether all are decimal.
     #[must_use]
-    pub fn is_decimal(&self) -> bool {
-        self.as_str().bytes().all(|b| b.is_ascii_digit())
+    pub const fn is_decimal(&self) -> bool {
+        self.letters == 0
     }
 }
 
-const fn hex_digit(nibble: u8) -> u8 {
-    let nibble = nibble & 0x0f;
-    if nibble < 10 { nibble.wrapping_add(b'0') } else { nibble.wrapping_add(b'a' - 10) }
-}
-
-/// An IMSI (TS 29.002 §17.7.8): TBCD, 3 to 8 octets, a filler in the last nibble only. Odd ones are noted.
-pub fn imsi(octets: &[u8], offset: usize, findings: &mut Findings) -> Digits {
-    let digits = Digits::from_swapped(octets).without_filler();
+/// Reads an IMSI (TS 29.002 §17.7.8): TBCD, 3 to 8 octets, a filler in the last nibble only. Odd ones are noted.
+#[inline]
+pub fn imsi(octets: &[u8], offset: usize, digits: &mut Digits, findings: &mut Findings) {
+    digits.read_swapped(octets);
+    digits.drop_filler();
     if !(6..=15).contains(&digits.len()) || !digits.is_decimal() {
         findings.note(Finding::OddDigits, offset);
     }
-    digits
 }
 
-/// An AddressString or ISDN-AddressString (TS 29.002 §17.7.8): one octet nature and numbering plan, then TBCD.
-/// `None` if the octet is missing.
-pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
+/// Reads the digits of an AddressString or ISDN-AddressString (TS 29.002 §17.7.8): one octet nature and numbering
+/// plan, which it gives, then TBCD. `None` if the octet is missing.
+#[inline]
+pub fn address_digits(
+    octets: &[u8],
+    offset: usize,
+    digits: &mut Digits,
+    findings: &mut Findings,
+) -> Option<u8> {
     let (nature_plan, rest) = octets.split_first()?;
-    let digits = Digits::from_swapped(rest).without_filler();
-    if digits.is_empty() || digits.as_str().contains('f') {
+    digits.read_swapped(rest);
+    digits.drop_filler();
+    if digits.is_empty() || (!digits.is_decimal() && digits.as_bytes().contains(&b'f')) {
         findings.note(Finding::OddDigits, offset);
     }
+    Some(*nature_plan)
+}
+
+/// An AddressString with nature and plan; `None` if it is empty.
+pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
+    let mut digits = Digits::default();
+    let nature_plan = address_digits(octets, offset, &mut digits, findings)?;
     Some(Address { nature: nature_plan >> 4 & 7, plan: nature_plan & 0x0f, digits })
 }
 
@@ -153,15 +215,36 @@ mod tests {
 
     #[test]
     fn a_filler_in_the_last_place_is_dropped() {
-        let digits = Digits::from_swapped(&[0x00, 0x01, 0xf1]).without_filler();
+        let mut digits = Digits::from_swapped(&[0x00, 0x01, 0xf1]);
+        digits.drop_filler();
         assert_eq!(digits.as_str(), "00101");
     }
 
     #[test]
     fn an_imsi_with_a_filler_inside_is_odd() {
         let mut findings = Findings::default();
-        assert_eq!(imsi(&[0x00, 0xf1, 0x10, 0x32], 7, &mut findings).as_str(), "001f0123");
+        let mut digits = Digits::default();
+        imsi(&[0x00, 0xf1, 0x10, 0x32], 7, &mut digits, &mut findings);
+        assert_eq!(digits.as_str(), "001f0123");
         assert!(findings.contains(Finding::OddDigits));
+    }
+
+    #[test]
+    fn every_nibble_and_every_length_is_read() {
+        let octets: Vec<u8> = (0..=255).collect();
+        for octets in octets.windows(20) {
+            for len in 0..=octets.len() {
+                let text: String =
+                    octets[..len].iter().map(|o| format!("{:x}{:x}", o & 15, o >> 4)).collect();
+                let mut digits = Digits::from_swapped(&octets[..len]);
+                assert_eq!(digits.as_str(), text);
+                assert_eq!(digits.is_decimal(), text.bytes().all(|b| b.is_ascii_digit()));
+                assert_eq!(Digits::from_text(&text), Some(digits));
+                digits.drop_last();
+                assert_eq!(digits.as_str(), &text[..text.len().saturating_sub(1)]);
+                assert_eq!(digits.is_decimal(), digits.as_str().bytes().all(|b| b.is_ascii_digit()));
+            }
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ findings! {
     NoncanonicalInteger = "noncanonical_integer";
     /// An object identifier arc with leading zero groups (X.690 §8.19.2).
     NoncanonicalOid = "noncanonical_oid";
-    /// Octets after the TCAP message.
+    /// Octets after the TCAP message, or after the parameter of a component.
     TrailingOctets = "trailing_octets";
     /// A transaction id outside 1 to 4 octets (Q.773 §4.2.1.2).
     TransactionIdLength = "transaction_id_length";

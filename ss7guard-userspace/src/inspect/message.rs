@@ -88,9 +88,9 @@ pub enum Outcome {
 pub struct Message<'a> {
     /// Label and M3UA parameters.
     pub m3ua: Data,
-    /// SCCP, if it could be decoded.
+    /// SCCP, as far as it could be decoded.
     pub sccp: Option<Sccp<'a>>,
-    /// TCAP, if it could be decoded.
+    /// TCAP, as far as it could be decoded.
     pub tcap: Option<Tcap<'a>>,
     /// MAP or CAP.
     pub protocol: Protocol,
@@ -140,17 +140,15 @@ impl<'a> Message<'a> {
     }
 
     fn decode_sccp(&mut self, user_part: &'a [u8], work: &mut Work) -> Result<Outcome, Problem> {
-        let sccp = sccp::decode(user_part, &mut work.findings).map_err(Problem::Sccp)?;
-        let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
-        let segment = sccp.segmentation.is_some_and(|part| part.is_part());
-        let management = sccp.is_management();
-        self.sccp = Some(sccp);
-        if management {
+        sccp::decode(user_part, &mut self.sccp, &mut work.findings).map_err(Problem::Sccp)?;
+        let Some(sccp) = &self.sccp else { return Ok(Outcome::NotSccp) };
+        if sccp.is_management() {
             return Ok(Outcome::Management);
         }
-        if segment {
+        if sccp.segmentation.is_some_and(|part| part.is_part()) {
             return Ok(Outcome::Segment);
         }
+        let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
         match self.decode_tcap(data, offset, work) {
             // A service message may bring back only the beginning of what was sent (Q.713 §4.11).
             Err(_) if kind.is_service() => Ok(Outcome::Decoded),
@@ -159,20 +157,19 @@ impl<'a> Message<'a> {
     }
 
     fn decode_tcap(&mut self, octets: &'a [u8], offset: usize, work: &mut Work) -> Result<(), Problem> {
-        let tcap = tcap::decode(octets, offset, work).map_err(Problem::Tcap)?;
+        let mut result = tcap::decode(octets, offset, &mut self.tcap, work).map_err(Problem::Tcap);
+        let Some(tcap) = &self.tcap else { return result };
         let ssn = |address: fn(&Sccp<'a>) -> Option<u8>| self.sccp.as_ref().and_then(address);
         self.protocol = gsm_map::protocol(
             tcap.dialogue.application_context.as_ref(),
             ssn(|sccp| sccp.called.ssn),
             ssn(|sccp| sccp.calling.ssn),
         );
-        let mut result = Ok(());
-        for component in &tcap.components {
+        for component in tcap.components.iter() {
             // Every component is looked at, also after one that is broken.
             let one = extract::component(component, self.protocol, &mut self.identities, work);
             result = result.and(one.map_err(Problem::GsmMap));
         }
-        self.tcap = Some(tcap);
         result
     }
 

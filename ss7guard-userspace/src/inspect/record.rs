@@ -4,12 +4,15 @@
 //! masked where it is a subscriber's number (routing on MSISDN, E.212, E.214).
 
 use std::net::IpAddr;
+use std::ops::Range;
 
+use crate::inspect::ber::Oid;
+use crate::inspect::digits::{Digits, MAX_DIGITS, PLAN_E212};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::sccp::Address;
-use crate::inspect::tcap::{Code, Component};
-use crate::json::{self, Object};
+use crate::inspect::tcap::{Code, Component, ComponentKind, Tcap};
+use crate::json::{Line, Object};
 
 /// Where a message was seen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,64 +31,78 @@ pub struct Place {
 
 /// Writes the fields of a message into an open object.
 pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reveal: bool) {
-    let frame = i64::try_from(place.frame).unwrap_or(i64::MAX);
-    object.number("frame", frame);
-    object.number("chunk", place.chunk);
-    if let Some((source, destination)) = place.addresses {
-        object.address("src", source);
-        object.address("dst", destination);
-    }
-    if let Some(tsn) = place.tsn {
-        object.number("tsn", tsn);
-    }
-    let label = &message.m3ua.label;
-    object.number("opc", label.opc);
-    object.number("dpc", label.dpc);
-    object.number("si", label.si);
-    object.number("ni", label.ni);
-    object.number("mp", label.mp);
-    object.number("sls", label.sls);
-    if let Some(na) = message.m3ua.network_appearance.get() {
-        object.number("na", na);
-    }
-    if let Some(rc) = message.m3ua.routing_context.get() {
-        object.number("rc", rc);
-    }
-    write_sccp(object, message, reveal);
-    write_tcap(object, message);
-    write_identities(object, message, reveal);
-    if !message.findings.is_empty() {
-        write_findings(object, message);
-    }
-    if let Some(fault) = place.fault {
-        object.text("frame_fault", fault);
-    }
-    match message.outcome {
-        Outcome::Undecodable(problem) => {
-            object.text("undecodable", problem.reason());
-            object.text("undecodable_detail", &problem.to_string());
-        }
-        Outcome::Segment => object.flag("segment", true),
-        Outcome::Management => object.flag("management", true),
-        Outcome::Decoded | Outcome::NotSccp => {}
+    // Measured room; it grows where this is not enough.
+    const USUAL: usize = 1100;
+    const COMPONENT: usize = 160;
+    let room = message.components().len().saturating_mul(COMPONENT).saturating_add(USUAL);
+    object.number("frame", i64::try_from(place.frame).unwrap_or(i64::MAX));
+    object.fill(room, |line| write_fields(line, message, place, reveal));
+    if let Outcome::Undecodable(problem) = message.outcome {
+        object.text("undecodable", problem.reason());
+        object.text("undecodable_detail", &problem.to_string());
     }
 }
 
-fn write_sccp(object: &mut Object<'_>, message: &Message<'_>, reveal: bool) {
-    let Some(sccp) = &message.sccp else { return };
-    object.text("sccp", sccp.kind.as_str());
-    for (gt, ssn, address) in [("cdpa_gt", "cdpa_ssn", &sccp.called), ("cgpa_gt", "cgpa_ssn", &sccp.calling)]
+#[inline(always)]
+fn write_fields(line: &mut Line<'_>, message: &Message<'_>, place: &Place, reveal: bool) {
+    line.unsigned("chunk", place.chunk);
+    if let Some((source, destination)) = place.addresses {
+        line.address("src", source);
+        line.address("dst", destination);
+    }
+    if let Some(tsn) = place.tsn {
+        line.unsigned("tsn", tsn);
+    }
+    let label = &message.m3ua.label;
+    line.unsigned("opc", label.opc);
+    line.unsigned("dpc", label.dpc);
+    line.unsigned("si", label.si.into());
+    line.unsigned("ni", label.ni.into());
+    line.unsigned("mp", label.mp.into());
+    line.unsigned("sls", label.sls.into());
+    if let Some(na) = message.m3ua.network_appearance.get() {
+        line.unsigned("na", na);
+    }
+    if let Some(rc) = message.m3ua.routing_context.get() {
+        line.unsigned("rc", rc);
+    }
+    if let Some(sccp) = &message.sccp {
+        line.plain("sccp", sccp.kind.as_str());
+        write_address(line, ["cdpa_gt", "cdpa_ssn"], &sccp.called, message, reveal);
+        write_address(line, ["cgpa_gt", "cgpa_ssn"], &sccp.calling, message, reveal);
+    }
+    if let Some(tcap) = &message.tcap {
+        write_tcap(line, tcap, message.protocol);
+    }
+    write_identities(line, message, reveal);
+    if !message.findings.is_empty() {
+        write_findings(line, message);
+    }
+    if let Some(fault) = place.fault {
+        line.plain("frame_fault", fault);
+    }
+    match message.outcome {
+        Outcome::Segment => line.flag("segment", true),
+        Outcome::Management => line.flag("management", true),
+        Outcome::Undecodable(_) | Outcome::Decoded | Outcome::NotSccp => {}
+    }
+}
+
+#[inline(always)]
+fn write_address(
+    line: &mut Line<'_>,
+    [gt, ssn]: [&str; 2],
+    address: &Address,
+    message: &Message<'_>,
+    reveal: bool,
+) {
+    if let Some(title) = &address.global_title
+        && !title.digits.is_empty()
     {
-        if let Some(digits) = address.digits() {
-            if reveal || !is_subscriber(address, message) {
-                object.text(gt, digits);
-            } else {
-                object.text(gt, &mask(digits));
-            }
-        }
-        if let Some(number) = address.ssn {
-            object.number(ssn, number);
-        }
+        write_digits(line, gt, &title.digits, reveal || !is_subscriber(address, message));
+    }
+    if let Some(number) = address.ssn {
+        line.unsigned(ssn, number.into());
     }
 }
 
@@ -104,122 +121,155 @@ pub fn is_subscriber(address: &Address, message: &Message<'_>) -> bool {
         .any(|digits| *digits == title.digits)
 }
 
-fn write_tcap(object: &mut Object<'_>, message: &Message<'_>) {
-    let Some(tcap) = &message.tcap else { return };
-    object.text("tcap", tcap.kind.as_str());
+#[inline(always)]
+fn write_tcap(line: &mut Line<'_>, tcap: &Tcap<'_>, protocol: Protocol) {
+    line.plain("tcap", tcap.kind.as_str());
     if let Some(id) = &tcap.otid {
-        object.hex("otid", id.as_slice());
+        line.hex("otid", id.as_slice());
     }
     if let Some(id) = &tcap.dtid {
-        object.hex("dtid", id.as_slice());
+        line.hex("dtid", id.as_slice());
     }
     if let Some(name) = &tcap.dialogue.application_context {
-        object.dotted("ac", name.arcs());
+        write_oid(line, "ac", name);
     }
     if let Some(cause) = tcap.p_abort {
-        object.number("p_abort", cause);
+        line.number("p_abort", cause);
     }
-    if message.protocol == Protocol::Cap {
-        object.text("protocol", "cap");
+    if protocol == Protocol::Cap {
+        line.plain("protocol", "cap");
     }
-    let out = object.key("components");
-    out.push(b'[');
+    line.raw(b",\"components\":[");
     for (index, component) in tcap.components.iter().enumerate() {
         if index > 0 {
-            out.push(b',');
+            line.raw(b",");
         }
-        write_component(out, component, message.protocol);
+        write_component(line, component, protocol);
     }
-    out.push(b']');
+    line.raw(b"]");
 }
 
-fn write_component(out: &mut Vec<u8>, component: &Component<'_>, protocol: Protocol) {
-    let mut object = Object::begin(out);
-    object.text("type", component.kind.as_str());
+#[inline(always)]
+fn write_oid(line: &mut Line<'_>, key: &str, oid: &Oid<'_>) {
+    match oid.octets() {
+        // 0.4.0.0.1.0.context.version, the arc of MAP.
+        [0x04, 0x00, 0x00, 0x01, 0x00, context @ 0..0x80, version @ 0..0x80] => {
+            line.dotted(key, &[0, 4, 0, 0, 1, 0, *context, *version]);
+        }
+        _ => line.plain(key, &oid.to_string()),
+    }
+}
+
+#[inline(always)]
+fn write_component(line: &mut Line<'_>, component: &Component<'_>, protocol: Protocol) {
+    // Literals in each arm: their lengths are constants then.
+    match component.kind {
+        ComponentKind::Invoke => line.raw(b"{\"type\":\"invoke\""),
+        ComponentKind::ReturnResultLast => line.raw(b"{\"type\":\"returnResultLast\""),
+        ComponentKind::ReturnError => line.raw(b"{\"type\":\"returnError\""),
+        ComponentKind::Reject => line.raw(b"{\"type\":\"reject\""),
+        ComponentKind::ReturnResultNotLast => line.raw(b"{\"type\":\"returnResultNotLast\""),
+    }
     if let Some(id) = component.invoke_id {
-        object.number("invoke_id", id);
+        line.number("invoke_id", id);
     }
     if let Some(id) = component.linked_id {
-        object.number("linked_id", id);
+        line.number("linked_id", id);
     }
     match &component.operation {
         Some(Code::Local(code)) => {
-            object.number("opcode", *code);
+            line.number("opcode", *code);
             if let Some(name) = operations::name(*code).filter(|_| protocol == Protocol::Map) {
-                object.text("operation", name);
+                line.plain("operation", name);
             }
         }
-        Some(Code::Global(oid)) => object.text("opcode_oid", &oid.to_string()),
+        Some(Code::Global(oid)) => write_oid(line, "opcode_oid", oid),
         None => {}
     }
     match &component.error {
-        Some(Code::Local(code)) => object.number("error", *code),
-        Some(Code::Global(oid)) => object.text("error_oid", &oid.to_string()),
+        Some(Code::Local(code)) => line.number("error", *code),
+        Some(Code::Global(oid)) => write_oid(line, "error_oid", oid),
         None => {}
     }
-    object.end();
+    line.raw(b"}");
 }
 
-fn write_identities(object: &mut Object<'_>, message: &Message<'_>, reveal: bool) {
-    const FIELDS: [(&str, Field, bool); 12] = [
-        ("imsi", Field::Imsi, true),
-        ("msisdn", Field::Msisdn, true),
-        ("vlr", Field::Vlr, false),
-        ("msc", Field::Msc, false),
-        ("sgsn", Field::Sgsn, false),
-        ("smsc", Field::Smsc, false),
-        ("scf", Field::Scf, false),
-        ("hlr", Field::Hlr, false),
-        ("node", Field::Node, false),
-        ("msrn", Field::Msrn, true),
-        ("mlc", Field::Mlc, false),
-        ("forwarded_to", Field::ForwardedTo, true),
-    ];
-    for (key, field, subscriber) in FIELDS {
+#[inline(always)]
+fn write_identities(line: &mut Line<'_>, message: &Message<'_>, reveal: bool) {
+    let mut identity = |key: &str, field: Field, subscriber: bool| {
         if let Some(digits) = message.identities.get(field) {
-            if subscriber && !reveal {
-                object.text(key, &mask(digits.as_str()));
-            } else {
-                object.text(key, digits.as_str());
-            }
+            write_digits(line, key, digits, reveal || !subscriber);
         }
+    };
+    if !message.identities.is_empty() {
+        identity("imsi", Field::Imsi, true);
+        identity("msisdn", Field::Msisdn, true);
+        identity("vlr", Field::Vlr, false);
+        identity("msc", Field::Msc, false);
+        identity("sgsn", Field::Sgsn, false);
+        identity("smsc", Field::Smsc, false);
+        identity("scf", Field::Scf, false);
+        identity("hlr", Field::Hlr, false);
+        identity("node", Field::Node, false);
+        identity("msrn", Field::Msrn, true);
+        identity("mlc", Field::Mlc, false);
+        identity("forwarded_to", Field::ForwardedTo, true);
     }
     let Some(tcap) = &message.tcap else { return };
     if let Some(reference) = &tcap.dialogue.destination_reference {
-        let digits = reference.digits.as_str();
-        let shown = if reveal { digits.to_owned() } else { mask(digits) };
-        let is_imsi = reference.plan == crate::inspect::digits::PLAN_E212;
-        object.text(if is_imsi { "map_open_imsi" } else { "map_open_destination" }, &shown);
+        if reference.plan == PLAN_E212 {
+            write_digits(line, "map_open_imsi", &reference.digits, reveal);
+        } else {
+            write_digits(line, "map_open_destination", &reference.digits, reveal);
+        }
     }
     if let Some(reference) = &tcap.dialogue.originating_reference {
-        object.text("map_open_origin", reference.digits.as_str());
+        write_digits(line, "map_open_origin", &reference.digits, true);
     }
 }
 
-fn write_findings(object: &mut Object<'_>, message: &Message<'_>) {
-    let out = object.key("findings");
-    out.push(b'[');
+fn write_findings(line: &mut Line<'_>, message: &Message<'_>) {
+    line.raw(b",\"findings\":[");
     for (index, (finding, offset)) in message.findings.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let mut one = Object::begin(out);
-        one.text("finding", finding.as_str());
-        one.number("offset", offset);
-        one.end();
+        line.raw(if index > 0 { b",{\"finding\":\"".as_slice() } else { b"{\"finding\":\"" });
+        line.raw(finding.as_str().as_bytes());
+        line.raw(b"\"");
+        line.unsigned("offset", offset);
+        line.raw(b"}");
     }
-    out.push(b']');
+    line.raw(b"]");
 }
 
-/// A subscriber's number with its middle hidden: country and network stay, and the last two digits.
+#[inline(always)]
+fn write_digits(line: &mut Line<'_>, key: &str, digits: &Digits, clear: bool) {
+    if clear {
+        line.part(key, digits.padded(), digits.len());
+    } else {
+        line.part(key, &masked(digits), digits.len());
+    }
+}
+
+fn masked(digits: &Digits) -> [u8; MAX_DIGITS] {
+    let mut ascii = *digits.padded();
+    if let Some(middle) = ascii.get_mut(hidden(digits.len())) {
+        middle.fill(b'*');
+    }
+    ascii
+}
+
+/// Which digits of so many are hidden: country and network stay, and the last two.
+fn hidden(len: usize) -> Range<usize> {
+    if len >= 9 { 5..len.saturating_sub(2) } else { len.min(2)..len }
+}
+
+/// A subscriber's number with its middle hidden.
 #[must_use]
 pub fn mask(digits: &str) -> String {
-    let count = digits.chars().count();
-    let (head, tail) = if count >= 9 { (5, 2) } else { (2, 0) };
+    let hidden = hidden(digits.chars().count());
     digits
         .chars()
         .enumerate()
-        .map(|(index, digit)| if index < head || index >= count.saturating_sub(tail) { digit } else { '*' })
+        .map(|(index, digit)| if hidden.contains(&index) { '*' } else { digit })
         .collect()
 }
 
@@ -227,7 +277,7 @@ pub fn mask(digits: &str) -> String {
 #[must_use]
 pub fn to_json(message: &Message<'_>, place: &Place, reveal: bool) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut object = json::Object::begin(&mut out);
+    let mut object = Object::begin(&mut out);
     write(&mut object, message, place, reveal);
     object.end();
     out

@@ -1,10 +1,10 @@
-//! Follows the paths of an operation through one parameter, in one pass over its elements.
+//! Follows the tables of an operation through one parameter, in one pass over its elements.
 
 use crate::inspect::ber::{BerError, Class, Element, OCTET_STRING, Reader, SEQUENCE, Work};
 use crate::inspect::digits::{self, Digits};
 use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::Protocol;
-use crate::inspect::gsm_map::paths::{self, Path, Root, Step};
+use crate::inspect::gsm_map::paths::{self, Key, On, Then};
 use crate::inspect::tcap::{Code, Component, ComponentKind};
 
 /// An identity or address.
@@ -52,10 +52,16 @@ impl Identities {
         self.found.get(field as usize)?.as_ref()
     }
 
-    fn set(&mut self, field: Field, digits: Digits) {
-        if let Some(slot) = self.found.get_mut(field as usize) {
-            slot.get_or_insert(digits);
-        }
+    /// Whether none was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.iter().all(Option::is_none)
+    }
+
+    /// Where the value of a field goes; `None` if it has one.
+    fn vacant(&mut self, field: Field) -> Option<&mut Digits> {
+        let slot = self.found.get_mut(field as usize)?;
+        if slot.is_some() { None } else { Some(slot.insert(Digits::default())) }
     }
 }
 
@@ -69,121 +75,127 @@ pub fn component(
     found: &mut Identities,
     work: &mut Work,
 ) -> Result<(), BerError> {
-    let (Some(Code::Local(opcode)), Some(parameter)) = (component.operation, &component.parameter) else {
-        return Ok(());
-    };
-    let paths = match (protocol, component.kind) {
-        (Protocol::Map, ComponentKind::Invoke) => paths::argument(opcode),
-        (Protocol::Map, kind) if kind.is_result() => paths::result(opcode),
-        (Protocol::Cap, ComponentKind::Invoke) => paths::cap_argument(opcode),
+    let Some(parameter) = &component.parameter else { return Ok(()) };
+    let forms = match (protocol, component.kind, component.operation, component.error) {
+        (Protocol::Map, ComponentKind::Invoke, Some(Code::Local(code)), _) => paths::argument(code),
+        (Protocol::Map, kind, Some(Code::Local(code)), _) if kind.is_result() => paths::result(code),
+        (Protocol::Map, ComponentKind::ReturnError, _, Some(Code::Local(code))) => paths::error(code),
+        (Protocol::Cap, ComponentKind::Invoke, Some(Code::Local(code)), _) => paths::cap_argument(code),
         _ => return Ok(()),
     };
-    parameter_fields(parameter, paths, found, work)
+    whole(parameter, forms, found, work)
 }
 
-fn parameter_fields(
+/// Follows the form that a parameter has.
+fn whole(
     parameter: &Element<'_>,
-    paths: &[Path],
+    forms: &[On],
     found: &mut Identities,
     work: &mut Work,
 ) -> Result<(), BerError> {
-    if paths.is_empty() {
+    let key = match parameter.tag {
+        OCTET_STRING => Some(Key::O(0)),
+        SEQUENCE => Some(Key::S(0)),
+        tag if tag.class() == Class::Context => Some(Key::C(tag.number())),
+        _ => None,
+    };
+    if let Some(On(_, then)) = forms.iter().find(|On(on, _)| Some(*on) == key) {
+        return follow(parameter, *then, found, work);
+    }
+    if forms.is_empty() {
         return Ok(());
     }
-    // A string in pieces is constructed, and still a bare value.
-    if !parameter.constructed || parameter.tag == OCTET_STRING {
-        return match paths.iter().find(|path| path.root == Root::Bare) {
-            Some(path) => value(parameter, path.field, found, work),
-            None => {
-                work.findings.note(Finding::UnexpectedForm, parameter.offset);
-                Ok(())
-            }
-        };
+    work.findings.note(Finding::UnexpectedForm, parameter.offset);
+    // A receiver that does not look at the outermost tag would read the elements all the same.
+    match forms.iter().find(|On(_, then)| !matches!(then, Then::Take(_) | Then::Pass)) {
+        Some(On(_, then)) if parameter.constructed => follow(parameter, *then, found, work),
+        _ => Ok(()),
     }
-    let mut active = 0u32;
-    for (index, path) in paths.iter().enumerate() {
-        let fits = match path.root {
-            Root::Any => true,
-            Root::Sequence => parameter.tag == SEQUENCE,
-            Root::Context(number) => parameter.tag.class == Class::Context && parameter.tag.number == number,
-            Root::Bare => false,
-        };
-        if fits {
-            active |= bit(index);
-        }
-    }
-    level(parameter.inside(), paths, active, 0, found, work)
 }
 
-/// Bit of a path in the set of those that still fit; no table has more than 32.
-const fn bit(index: usize) -> u32 {
-    if index < 32 { 1 << index } else { 0 }
-}
-
-/// One level of nesting. Recursion follows the paths, so its depth is that of the longest path.
-fn level(
-    mut reader: Reader<'_>,
-    paths: &[Path],
-    active: u32,
-    depth: usize,
+/// Does with an element what a table says.
+fn follow(
+    element: &Element<'_>,
+    then: Then,
     found: &mut Identities,
     work: &mut Work,
 ) -> Result<(), BerError> {
-    let mut strings = 0u8;
-    let mut sequences = 0u8;
-    let mut context_tags = 0u64;
-    while let Some(element) = reader.next(work)? {
-        let place = match element.tag {
-            OCTET_STRING => {
-                strings = strings.saturating_add(1);
-                Step::O(strings.wrapping_sub(1))
-            }
-            SEQUENCE => {
-                sequences = sequences.saturating_add(1);
-                Step::S(sequences.wrapping_sub(1))
-            }
-            tag if tag.class == Class::Context => {
-                // Lists of choices repeat tags by right; only the parameters of an argument may not.
-                let tag_bit = if tag.number < 64 { 1u64.wrapping_shl(tag.number) } else { 0 };
-                if depth == 0 && context_tags & tag_bit != 0 {
-                    work.findings.note(Finding::DuplicateParameter, element.offset);
-                }
-                context_tags |= tag_bit;
-                Step::C(tag.number)
-            }
-            _ => continue,
-        };
-        let mut deeper = 0u32;
-        for (index, path) in paths.iter().enumerate() {
-            if active & bit(index) == 0 {
-                continue;
-            }
-            let fits = match path.steps.get(depth) {
-                Some(Step::Each) => matches!(place, Step::S(_)),
-                Some(step) => *step == place,
-                None => false,
-            };
-            if !fits {
-                continue;
-            }
-            if path.steps.len() == depth.saturating_add(1) {
-                value(&element, path.field, found, work)?;
-            } else {
-                deeper |= bit(index);
-            }
-        }
-        if deeper != 0 {
-            if element.constructed {
-                level(element.inside(), paths, deeper, depth.saturating_add(1), found, work)?;
-            } else {
-                work.findings.note(Finding::UnexpectedForm, element.offset);
-            }
-        }
+    let level = match then {
+        Then::Take(field) => return value(element, field, found, work),
+        Then::Pass => return Ok(()),
+        Then::Into(table) => Level { table, leading: 0, once: true },
+        Then::List(table) => Level { table, leading: 0, once: false },
+        Then::Choices(leading, table) => Level { table, leading, once: true },
+    };
+    if element.constructed {
+        level.follow(element.inside(), found, work)
+    } else {
+        work.findings.note(Finding::UnexpectedForm, element.offset);
+        Ok(())
     }
-    Ok(())
 }
 
-/// Reads the value at the end of a path.
+/// The elements inside one element.
+struct Level {
+    table: &'static [On],
+    /// How many of them are CHOICEs without tags of their own.
+    leading: u8,
+    /// Whether a tag may be there only once.
+    once: bool,
+}
+
+impl Level {
+    /// Recursion follows the tables, so its depth is that of the deepest table.
+    fn follow(
+        &self,
+        mut reader: Reader<'_>,
+        found: &mut Identities,
+        work: &mut Work,
+    ) -> Result<(), BerError> {
+        let mut index = 0u8;
+        let mut strings = 0u8;
+        let mut sequences = 0u8;
+        // Tags seen among the leading elements, and after them.
+        let (mut leading_tags, mut later_tags) = (0u64, 0u64);
+        while let Some(element) = reader.next(work)? {
+            let is_leading = index < self.leading;
+            index = index.saturating_add(1);
+            let key = match element.tag {
+                OCTET_STRING => {
+                    strings = strings.saturating_add(1);
+                    Key::O(strings.wrapping_sub(1))
+                }
+                SEQUENCE => {
+                    sequences = sequences.saturating_add(1);
+                    Key::S(sequences.wrapping_sub(1))
+                }
+                tag if tag.class() == Class::Context => {
+                    let number = tag.number();
+                    let tags = if is_leading { &mut leading_tags } else { &mut later_tags };
+                    let tag = if number < 64 { 1u64.wrapping_shl(number) } else { 0 };
+                    // An empty one is a NULL for "none"; two of these do not contradict each other.
+                    if self.once && *tags & tag != 0 && !element.content.is_empty() {
+                        work.findings.note(Finding::DuplicateParameter, element.offset);
+                    }
+                    *tags |= tag;
+                    if is_leading { Key::Leading(number) } else { Key::C(number) }
+                }
+                _ => continue,
+            };
+            let fits = |on: Key| on == key || (on == Key::Each && matches!(key, Key::S(_)));
+            match self.table.iter().find(|On(on, _)| fits(*on)) {
+                Some(On(_, then)) => follow(&element, *then, found, work)?,
+                None if is_leading && matches!(key, Key::Leading(_)) => {
+                    work.findings.note(Finding::UnexpectedForm, element.offset);
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the value of a field.
 fn value(
     element: &Element<'_>,
     field: Field,
@@ -192,14 +204,17 @@ fn value(
 ) -> Result<(), BerError> {
     let octets = element.octets(work)?;
     let octets = octets.as_slice();
-    let digits = if field == Field::Imsi {
-        Some(digits::imsi(octets, element.offset, &mut work.findings))
+    if octets.is_empty() {
+        work.findings.note(Finding::UnexpectedForm, element.offset);
+        return Ok(());
+    }
+    let mut another = Digits::default();
+    // The first of a field counts; a further one is only looked at.
+    let digits = found.vacant(field).unwrap_or(&mut another);
+    if field == Field::Imsi {
+        digits::imsi(octets, element.offset, digits, &mut work.findings);
     } else {
-        digits::address(octets, element.offset, &mut work.findings).map(|address| address.digits)
-    };
-    match digits {
-        Some(digits) => found.set(field, digits),
-        None => work.findings.note(Finding::UnexpectedForm, element.offset),
+        digits::address_digits(octets, element.offset, digits, &mut work.findings);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 pub mod extract;
 pub mod operations;
 mod paths;
+mod subscription;
 
 pub use extract::{Field, Identities};
 
@@ -47,17 +48,32 @@ pub enum Context {
 
 /// Reads an application context name.
 #[must_use]
-pub fn context(name: &Oid) -> Context {
-    match *name.arcs() {
+pub fn context(name: &Oid<'_>) -> Context {
+    // 0.4.0.0.1.0.context.version with one octet for each arc, as nearly all have.
+    if let [0x04, 0x00, 0x00, 0x01, 0x00, context @ (0..50 | 53..0x80), version @ 0..0x80] = *name.octets() {
+        return Context::Map(MapContext { context: context.into(), version: version.into() });
+    }
+    let mut arcs = [0u32; 8];
+    let mut len = 0usize;
+    for (slot, arc) in arcs.iter_mut().zip(name.arcs()) {
+        *slot = arc;
+        len = len.saturating_add(1);
+    }
+    if name.arcs().count() != len {
+        return Context::Other;
+    }
+    match arcs.get(..len).unwrap_or_default() {
         [0, 4, 0, 0, 1, 0, 50..=52, _] | [0, 4, 0, 0, 1, 21..=23, 3, _] => Context::Cap,
-        [0, 4, 0, 0, 1, 0, context, version] => Context::Map(MapContext { context, version }),
+        [0, 4, 0, 0, 1, 0, context, version] => {
+            Context::Map(MapContext { context: *context, version: *version })
+        }
         _ => Context::Other,
     }
 }
 
 /// Tells MAP and CAP apart: by the application context, else by the subsystem numbers.
 #[must_use]
-pub fn protocol(name: Option<&Oid>, called_ssn: Option<u8>, calling_ssn: Option<u8>) -> Protocol {
+pub fn protocol(name: Option<&Oid<'_>>, called_ssn: Option<u8>, calling_ssn: Option<u8>) -> Protocol {
     let is_cap = match name {
         Some(name) => context(name) == Context::Cap,
         None => called_ssn == Some(SSN_CAP) || calling_ssn == Some(SSN_CAP),

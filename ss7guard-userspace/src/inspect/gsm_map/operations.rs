@@ -3,11 +3,20 @@
 /// Name of a MAP operation; `None` for codes that MAP does not define.
 #[must_use]
 pub fn name(opcode: i32) -> Option<&'static str> {
-    OPERATIONS
-        .binary_search_by_key(&opcode, |(code, _)| *code)
-        .ok()
-        .and_then(|index| OPERATIONS.get(index).map(|(_, name)| *name))
+    BY_CODE.get(usize::try_from(opcode).ok()?).copied().flatten()
 }
+
+/// The names at the places of their codes.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, over the table below")]
+static BY_CODE: [Option<&str>; 90] = {
+    let mut names = [None; 90];
+    let mut rest = OPERATIONS;
+    while let [(code, name), after @ ..] = rest {
+        names[*code as usize] = Some(*name);
+        rest = after;
+    }
+    names
+};
 
 /// Operation code of a name, which is compared without regard to case, hyphens and underscores.
 #[must_use]

@@ -46,16 +46,18 @@ pub struct GlobalTitle {
     pub digits: Digits,
 }
 
-/// Decodes the octets of an address; `offset` is that of its length octet.
-pub(super) fn decode(octets: &[u8], offset: usize, findings: &mut Findings) -> Result<Address, SccpError> {
+/// Decodes the octets of an address into `address`; `offset` is that of its length octet.
+pub(super) fn decode(
+    octets: &[u8],
+    offset: usize,
+    address: &mut Address,
+    findings: &mut Findings,
+) -> Result<(), SccpError> {
     let at = offset.saturating_add(1);
     let truncated = |what| SccpError::Truncated { what, offset: at };
     let (&indicator, mut rest) = octets.split_first().ok_or(truncated("address indicator"))?;
-    let mut address = Address {
-        route_on_ssn: indicator & 0x40 != 0,
-        national: indicator & 0x80 != 0,
-        ..Address::default()
-    };
+    address.route_on_ssn = indicator & 0x40 != 0;
+    address.national = indicator & 0x80 != 0;
     if indicator & 0x01 != 0 {
         let ([low, high], after) = rest.split_first_chunk().ok_or(truncated("point code"))?;
         // Q.713 §3.4.2.1: least significant octet first, 14 bits.
@@ -67,28 +69,28 @@ pub(super) fn decode(octets: &[u8], offset: usize, findings: &mut Findings) -> R
         address.ssn = Some(ssn);
         rest = after;
     }
-    address.global_title = match indicator >> 2 & 0x0f {
-        0 => None,
-        form => Some(global_title(form, rest, at, findings)?),
-    };
-    Ok(address)
+    match indicator >> 2 & 0x0f {
+        0 => Ok(()),
+        form => global_title(form, rest, at, &mut address.global_title, findings),
+    }
 }
 
 fn global_title(
     indicator: u8,
     octets: &[u8],
     offset: usize,
+    decoded: &mut Option<GlobalTitle>,
     findings: &mut Findings,
-) -> Result<GlobalTitle, SccpError> {
+) -> Result<(), SccpError> {
     let truncated = SccpError::Truncated { what: "global title", offset };
-    let mut title = GlobalTitle {
+    let title = decoded.insert(GlobalTitle {
         indicator,
         translation_type: None,
         numbering_plan: None,
         encoding_scheme: None,
         nature: None,
         digits: Digits::default(),
-    };
+    });
     // Whether the last nibble is a filler.
     let odd;
     let digits = match indicator {
@@ -108,32 +110,32 @@ fn global_title(
         3 => {
             let ([translation, plan], digits) = octets.split_first_chunk().ok_or(truncated)?;
             title.translation_type = Some(*translation);
-            odd = scheme(&mut title, *plan);
+            odd = scheme(title, *plan);
             digits
         }
         4 => {
             let ([translation, plan, nature], digits) = octets.split_first_chunk().ok_or(truncated)?;
             title.translation_type = Some(*translation);
             title.nature = Some(nature & 0x7f);
-            odd = scheme(&mut title, *plan);
+            odd = scheme(title, *plan);
             digits
         }
-        _ => return Ok(title),
+        _ => return Ok(()),
     };
     if title.encoding_scheme.is_some_and(|scheme| !matches!(scheme, 0..=2)) {
         findings.note(Finding::OddDigits, offset);
-        return Ok(title);
+        return Ok(());
     }
-    let all = Digits::from_swapped(digits);
-    title.digits = match odd {
-        Some(true) => all.without_last(),
-        Some(false) => all,
-        None => all.without_filler(),
-    };
+    title.digits.read_swapped(digits);
+    match odd {
+        Some(true) => title.digits.drop_last(),
+        Some(false) => {}
+        None => title.digits.drop_filler(),
+    }
     if !title.digits.is_decimal() {
         findings.note(Finding::OddDigits, offset);
     }
-    Ok(title)
+    Ok(())
 }
 
 /// Notes plan and encoding scheme; gives whether the number of digits is odd, where the scheme says it.

@@ -141,11 +141,16 @@ enum Pointers {
     Long,
 }
 
-/// Decodes one user part.
+/// Decodes one user part into `decoded`. `None` stays there if a part does not lie inside the message; where only an
+/// address is broken, the rest is there.
 ///
 /// # Errors
 /// The type is not a connectionless one, or a part does not lie inside the message.
-pub fn decode<'a>(octets: &'a [u8], findings: &mut Findings) -> Result<Sccp<'a>, SccpError> {
+pub fn decode<'a>(
+    octets: &'a [u8],
+    decoded: &mut Option<Sccp<'a>>,
+    findings: &mut Findings,
+) -> Result<(), SccpError> {
     let first = *octets.first().ok_or(SccpError::Truncated { what: "message type", offset: 0 })?;
     let kind = Kind::from_u8(first).ok_or(match first {
         0x01..=0x08 | 0x0b..=0x10 => SccpError::ConnectionOriented(first),
@@ -172,8 +177,8 @@ pub fn decode<'a>(octets: &'a [u8], findings: &mut Findings) -> Result<Sccp<'a>,
     if called_at > calling_at || calling_at > data_at {
         findings.note(Finding::PointerOrder, pointers_at);
     }
-    let called = address::decode(short_part(octets, called_at, "called address")?, called_at, findings)?;
-    let calling = address::decode(short_part(octets, calling_at, "calling address")?, calling_at, findings)?;
+    let called = short_part(octets, called_at, "called address")?;
+    let calling = short_part(octets, calling_at, "calling address")?;
     let (data, data_offset) = match width {
         Pointers::Short => (short_part(octets, data_at, "data")?, data_at.saturating_add(1)),
         Pointers::Long => (long_part(octets, data_at)?, data_at.saturating_add(2)),
@@ -182,7 +187,18 @@ pub fn decode<'a>(octets: &'a [u8], findings: &mut Findings) -> Result<Sccp<'a>,
         Some(start) => optional_part(octets, start)?,
         None => None,
     };
-    Ok(Sccp { kind, class_or_cause, hop_counter, called, calling, segmentation, data, data_offset })
+    let sccp = decoded.insert(Sccp {
+        kind,
+        class_or_cause,
+        hop_counter,
+        called: Address::default(),
+        calling: Address::default(),
+        segmentation,
+        data,
+        data_offset,
+    });
+    address::decode(called, called_at, &mut sccp.called, findings)?;
+    address::decode(calling, calling_at, &mut sccp.calling, findings)
 }
 
 fn octet(octets: &[u8], at: usize, what: &'static str) -> Result<u8, SccpError> {

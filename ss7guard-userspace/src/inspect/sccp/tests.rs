@@ -8,9 +8,20 @@ const UDT: &[u8] = &[
     0x02, 0xaa, 0xbb, // data
 ];
 
+fn message<'a>(octets: &'a [u8], findings: &mut Findings) -> Result<Sccp<'a>, SccpError> {
+    let mut message = None;
+    decode(octets, &mut message, findings).map(|()| message.unwrap())
+}
+
+fn address_of(octets: &[u8], findings: &mut Findings) -> Address {
+    let mut address = Address::default();
+    address::decode(octets, 0, &mut address, findings).unwrap();
+    address
+}
+
 fn decoded(octets: &[u8]) -> (Sccp<'_>, Findings) {
     let mut findings = Findings::default();
-    (decode(octets, &mut findings).unwrap(), findings)
+    (message(octets, &mut findings).unwrap(), findings)
 }
 
 #[test]
@@ -64,16 +75,16 @@ fn every_global_title_form_gives_its_digits() {
         (&[0x11, 0x02, 0x10, 0x00, 0x12, 0x04, 0x21], "12"), // GTI 4 after a point code
     ];
     for (octets, digits) in cases {
-        let address = address::decode(octets, 0, &mut Findings::default()).unwrap();
+        let address = address_of(octets, &mut Findings::default());
         assert_eq!(address.digits(), Some(digits), "{octets:x?}");
     }
-    let with_code = address::decode(cases[4].0, 0, &mut Findings::default()).unwrap();
+    let with_code = address_of(cases[4].0, &mut Findings::default());
     assert_eq!(with_code.point_code, Some(0x1002));
 }
 
 #[test]
 fn unused_global_title_indicators_are_no_error() {
-    let address = address::decode(&[0x3c, 0x01, 0x02], 0, &mut Findings::default()).unwrap();
+    let address = address_of(&[0x3c, 0x01, 0x02], &mut Findings::default());
     assert_eq!(address.global_title.unwrap().indicator, 15);
     assert_eq!(address.digits(), None);
 }
@@ -81,14 +92,14 @@ fn unused_global_title_indicators_are_no_error() {
 #[test]
 fn hexadecimal_digits_are_shown_and_noted() {
     let mut findings = Findings::default();
-    let address = address::decode(&[0x10, 0x00, 0x12, 0x04, 0x2b], 0, &mut findings).unwrap();
+    let address = address_of(&[0x10, 0x00, 0x12, 0x04, 0x2b], &mut findings);
     assert_eq!(address.digits(), Some("b2"));
     assert!(findings.contains(Finding::OddDigits));
 }
 
 #[test]
 fn other_types_have_their_reason() {
-    let error = |octets: &[u8]| decode(octets, &mut Findings::default()).unwrap_err();
+    let error = |octets: &[u8]| message(octets, &mut Findings::default()).unwrap_err();
     assert_eq!(error(&[0x01, 0x00]), SccpError::ConnectionOriented(1));
     assert_eq!(error(&[0x55]), SccpError::UnknownType(0x55));
     assert_eq!(error(&[]), SccpError::Truncated { what: "message type", offset: 0 });
@@ -97,7 +108,7 @@ fn other_types_have_their_reason() {
 #[test]
 fn pointers_outside_or_in_another_order_are_seen() {
     for cut in 0..UDT.len() {
-        assert!(decode(&UDT[..cut], &mut Findings::default()).is_err(), "{cut}");
+        assert!(message(&UDT[..cut], &mut Findings::default()).is_err(), "{cut}");
     }
     let mut swapped = UDT.to_vec();
     swapped[2] = 0x0f; // called points to the calling address
