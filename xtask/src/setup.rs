@@ -325,6 +325,8 @@ fn linker(llvm: u32) -> Result<()> {
     command
         .env("PATH", path)
         .args(["install", "bpf-linker", "--version", ebpf_build::LINKER_VERSION, "--locked", "--quiet"])
+        // What is in its place has been found not to fit.
+        .arg("--force")
         .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(&tools);
     run(&mut command)?;
