@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use toolchain::{LLVM_NOTE, Linker, Toolchain, fitting, linker, toolchains};
+pub use toolchain::{LLVM_NOTE, Linker, Toolchain, fitting, linker, nightly, toolchains};
 
 /// Version of the linker that `cargo xtask setup` installs.
 pub const LINKER_VERSION: &str = "0.13.0";
@@ -24,6 +24,8 @@ pub enum Error {
     NoToolchain,
     /// No linker.
     NoLinker,
+    /// The toolchain that fits has no clippy.
+    NoClippy,
     /// The child could not be started.
     Start(std::io::Error),
     /// The child failed; it has said why.
@@ -37,6 +39,7 @@ impl fmt::Display for Error {
                 "no Rust toolchain here can build `core` from source for BPF and has the linker's LLVM",
             ),
             Self::NoLinker => f.write_str("bpf-linker is not installed"),
+            Self::NoClippy => f.write_str("the toolchain that builds the kernel programs has no clippy"),
             Self::Start(error) => write!(f, "the eBPF build could not be started: {error}"),
             Self::Failed => f.write_str("the eBPF build failed"),
         }
@@ -80,9 +83,38 @@ pub fn build(root: &Path, target: &Path, bin: &str, features: &[&str]) -> Result
 /// # Errors
 /// Toolchain or linker are missing.
 pub fn cargo(root: &Path, target: &Path, verb: &str) -> Result<Command, Error> {
+    let (toolchain, linker) = chosen(target)?;
+    Ok(command(&toolchain.cargo, verb, root, target, &toolchain, linker))
+}
+
+/// A clippy command in the eBPF crate: the clippy of the very toolchain that builds it. It is started by its path, for
+/// `cargo clippy` would look in cargo's home first and find rustup's, which is for another compiler.
+///
+/// # Errors
+/// Toolchain or linker are missing, or the toolchain has no clippy.
+pub fn clippy(root: &Path, target: &Path) -> Result<Command, Error> {
+    let (toolchain, linker) = chosen(target)?;
+    let clippy = toolchain.clippy().ok_or(Error::NoClippy)?;
+    let mut command = command(&clippy, "clippy", root, target, &toolchain, linker);
+    command.env("CARGO", &toolchain.cargo);
+    Ok(command)
+}
+
+fn chosen(target: &Path) -> Result<(Toolchain, Linker), Error> {
     let linker = linker(&tools_dir(target)).ok_or(Error::NoLinker)?;
     let toolchain = fitting(&toolchains(), &linker).ok_or(Error::NoToolchain)?;
-    let mut command = Command::new(&toolchain.cargo);
+    Ok((toolchain, linker))
+}
+
+fn command(
+    program: &Path,
+    verb: &str,
+    root: &Path,
+    target: &Path,
+    toolchain: &Toolchain,
+    linker: Linker,
+) -> Command {
+    let mut command = Command::new(program);
     clean_environment(&mut command);
     let mut path = linker.directory.into_os_string();
     path.push(":");
@@ -99,7 +131,7 @@ pub fn cargo(root: &Path, target: &Path, verb: &str) -> Result<Command, Error> {
         .arg(verb)
         .arg("--target-dir")
         .arg(target_dir(target));
-    Ok(command)
+    command
 }
 
 /// Takes away what an outer cargo, its build scripts and rustup's proxies have set for themselves.

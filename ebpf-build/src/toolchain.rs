@@ -16,6 +16,23 @@ pub struct Toolchain {
     pub llvm: u32,
 }
 
+impl Toolchain {
+    /// Its clippy, where it is installed.
+    #[must_use]
+    pub fn clippy(&self) -> Option<PathBuf> {
+        let clippy = self.rustc.with_file_name("cargo-clippy");
+        (clippy.exists() && self.rustc.with_file_name("clippy-driver").exists()).then_some(clippy)
+    }
+
+    /// Its name to rustup, if it is one of rustup's.
+    #[must_use]
+    pub fn rustup_name(&self) -> Option<String> {
+        let root = self.rustc.parent()?.parent()?;
+        let of_rustup = root.parent()?.file_name()? == "toolchains";
+        of_rustup.then(|| root.file_name().map(|name| name.to_string_lossy().into_owned()))?
+    }
+}
+
 /// The linker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linker {
@@ -41,6 +58,12 @@ pub fn toolchains() -> Vec<Toolchain> {
 #[must_use]
 pub fn fitting(toolchains: &[Toolchain], linker: &Linker) -> Option<Toolchain> {
     toolchains.iter().find(|toolchain| linker.llvm.is_none_or(|llvm| llvm == toolchain.llvm)).cloned()
+}
+
+/// Name of the nightly that rustup has, with its source or without.
+#[must_use]
+pub fn nightly() -> Option<String> {
+    Some(rustup_nightlies().first()?.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Directories of the nightlies that rustup has installed.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
@@ -42,8 +43,15 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
         broken.extend(check_file(&path.to_string_lossy(), &text));
     }
     for lock in ["Cargo.lock", "ss7guard-ebpf/Cargo.lock"] {
-        if !root.join(lock).exists() {
-            broken.push(format!("{lock}: is not there; it is committed"));
+        // 1: not in the index. Outside a repository, as in a source archive, git says 128.
+        let listed = Command::new("git")
+            .current_dir(root)
+            .args(["ls-files", "--error-unmatch", lock])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !root.join(lock).exists() || listed.is_ok_and(|status| status.code() == Some(1)) {
+            broken.push(format!("{lock}:1: the lock file is committed"));
         }
     }
     Ok(broken)
@@ -91,7 +99,15 @@ const BANS: &[Ban] = &[
     },
     Ban {
         applies: |path| path.starts_with("ss7guard-ebpf/src/") && path != "ss7guard-ebpf/src/packet.rs",
-        words: &["data_end", "bpf_xdp_load_bytes", "bpf_skb_load_bytes", "bpf_xdp_store_bytes"],
+        words: &[
+            "data_end",
+            ".data()",
+            ").data ",
+            "bpf_xdp_load_bytes",
+            "bpf_skb_load_bytes",
+            "bpf_xdp_store_bytes",
+            "bpf_skb_store_bytes",
+        ],
         rule: "packet memory is touched in packet.rs only",
     },
     Ban {
@@ -127,23 +143,52 @@ fn check_file(path: &str, text: &str) -> Vec<String> {
                 say(number, ban.rule);
             }
         }
-        if code.contains("#[expect(") && !code.contains("reason") && !text_continues_with_reason(text, number)
+        let attribute = code.trim_start();
+        if (attribute.starts_with("#[expect(") || attribute.starts_with("#![expect("))
+            && !states_reason(text, number)
         {
             say(number, "an exception states its reason");
         }
-        if path == "ss7guard-ebpf/src/maps.rs"
-            && let Some(map) = code.trim_start_matches("pub ").strip_prefix("static ")
-            && map.split(':').next().unwrap_or_default().len() > 15
+        if path.starts_with("ss7guard-ebpf/src/")
+            && line_above(text, number).is_some_and(|above| KERNEL_OBJECTS.contains(&above))
+            && kernel_name(code).is_some_and(|name| name.len() > MAX_KERNEL_NAME)
         {
-            say(number, "names of maps have at most 15 characters");
+            say(number, "names of maps and programs have at most 15 characters");
         }
     }
     broken
 }
 
-/// Whether the attribute that starts on this line has its reason on one of the next.
-fn text_continues_with_reason(text: &str, number: usize) -> bool {
-    text.lines().skip(number).take(4).any(|line| line.contains("reason ="))
+/// Attributes of what the kernel knows by name.
+const KERNEL_OBJECTS: [&str; 4] = ["#[map]", "#[xdp]", "#[xdp(frags)]", "#[classifier]"];
+/// Characters that the kernel keeps of a name.
+const MAX_KERNEL_NAME: usize = 15;
+
+/// The line above this one.
+fn line_above(text: &str, number: usize) -> Option<&str> {
+    text.lines().nth(number.checked_sub(2)?).map(str::trim)
+}
+
+/// The name that a line gives to a static or a function.
+fn kernel_name(code: &str) -> Option<&str> {
+    let after = |word: &str| code.split_once(word).map(|(_, rest)| rest);
+    let rest = after("static ").or_else(|| after("fn "))?;
+    rest.trim_start_matches("mut ").split([':', '(', '<']).next().map(str::trim)
+}
+
+/// Whether the attribute that starts on this line has a reason before it ends.
+fn states_reason(text: &str, number: usize) -> bool {
+    let mut depth = 0_usize;
+    for line in text.lines().skip(number.saturating_sub(1)) {
+        if line.contains("reason =") {
+            return true;
+        }
+        depth = (depth + line.matches('(').count()).saturating_sub(line.matches(')').count());
+        if depth == 0 {
+            return false;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -157,9 +202,24 @@ mod tests {
             ("ss7guard-userspace/src/inspect/ber.rs", "let t = Instant::now();", "no clock"),
             ("ss7guard-userspace/src/screening/mod.rs", "use tokio::time;", "no I/O"),
             ("ss7guard-ebpf/src/judge.rs", "let end = ctx.data_end();", "packet.rs only"),
-            ("ss7guard-ebpf/src/maps.rs", "static A_NAME_THAT_IS_LONG: Array<u8> = x;", "15 characters"),
+            ("ss7guard-ebpf/src/punt.rs", "let start = ctx.data();", "packet.rs only"),
+            (
+                "ss7guard-ebpf/src/maps.rs",
+                "#[map]\npub(crate) static A_NAME_THAT_IS_LONG: Array<u8> = x;",
+                "15 characters",
+            ),
+            (
+                "ss7guard-ebpf/src/main.rs",
+                "#[xdp(frags)]\npub fn sixteen_letters_(ctx: XdpContext) -> u32 {",
+                "15 characters",
+            ),
             ("xtask/src/utils.rs", "", "says nothing"),
             ("tests/src/a.rs", "#[expect(clippy::x)]", "reason"),
+            (
+                "tests/src/a.rs",
+                "#[expect(clippy::x)]\nfn a() {}\n#[expect(clippy::y, reason = \"z\")]",
+                "a.rs:1: an exception",
+            ),
             ("ss7guard-common/src/lib.rs", "#![no_std]", "forbids unsafe"),
         ];
         for (path, text, expected) in cases {
@@ -174,7 +234,8 @@ mod tests {
         for (path, text) in [
             ("ss7guard-userspace/src/kernel/load.rs", "use aya::Ebpf;"),
             ("ss7guard-userspace/src/inspect/ber.rs", "// Instant::now is not for here"),
-            ("ss7guard-ebpf/src/maps.rs", "static BLOCK_INDEX: Array<u8> = x;"),
+            ("ss7guard-ebpf/src/maps.rs", "#[map]\nstatic FIFTEEN_LETTERS: Array<u8> = x;"),
+            ("ss7guard-ebpf/src/main.rs", "#[xdp]\npub fn ss7guard_xdp(ctx: XdpContext) -> u32 {"),
             ("tests/src/a.rs", "#[expect(\n    clippy::x,\n    reason = \"y\"\n)]"),
         ] {
             assert!(check_file(path, text).is_empty(), "{path}: {:?}", check_file(path, text));

@@ -11,16 +11,11 @@ fn kernel() -> Result<()> {
     let mut format = cargo(&["fmt", "--check"])?;
     format.current_dir(root.join("ss7guard-ebpf"));
     build::run(&mut format)?;
-    // The distribution's toolchain for the kernel crate has no clippy; its own lints and rustc's stand in, and the
-    // classifier itself is checked by clippy as part of `ss7guard-common`.
     for (bin, feature) in [("ss7guard", "trace"), ("bench", "bench")] {
-        let mut check = ebpf_build::cargo(&root, &target()?, "check")?;
-        check.args(["--release", "--locked", "--quiet", "--bin", bin, "--features", feature]);
-        check.env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            ["-Dwarnings", "-Cdebuginfo=2", "-Clink-arg=--btf"].join("\u{1f}"),
-        );
-        build::run(&mut check)?;
+        let mut clippy = ebpf_build::clippy(&root, &target()?)?;
+        clippy.args(["--release", "--locked", "--quiet", "--bin", bin, "--features", feature]);
+        clippy.args(["--", "-D", "warnings"]);
+        build::run(&mut clippy)?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().verb {
         Verb::Setup => setup::verbose(),
         Verb::Build => setup::ensure(setup::Need::Build).and_then(|()| build::all(build::Profile::Dev)),
-        Verb::Lint => setup::ensure(setup::Need::Build).and_then(|()| lint::run()),
+        Verb::Lint => setup::ensure(setup::Need::Lint).and_then(|()| lint::run()),
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => run::run("ss7guard-demo", setup::Need::Lab, &args),
         Verb::Bench(args) => run::run("ss7guard-bench", setup::Need::Bench, &args),

@@ -14,10 +14,14 @@ use crate::build::{run, target};
 pub(crate) enum Need {
     /// Building.
     Build,
+    /// Building, and clippy for the kernel programs.
+    Lint,
     /// Namespaces and live tests.
     Lab,
     /// Measuring against other tools.
     Bench,
+    /// All of it.
+    All,
 }
 
 /// One thing that is looked for.
@@ -31,8 +35,8 @@ struct Probe {
 enum Fix {
     /// Debian packages.
     Packages(Vec<String>),
-    /// A nightly with its source.
-    Rustup,
+    /// A toolchain or component, by these arguments of rustup.
+    Rustup(Vec<String>),
     /// The eBPF linker from source.
     Linker { llvm: u32 },
     /// A person must do it.
@@ -48,7 +52,7 @@ impl Fix {
             Self::Linker { llvm } => {
                 format!("cargo install bpf-linker --version {} (LLVM {llvm})", ebpf_build::LINKER_VERSION)
             }
-            Self::Rustup => format!("rustup {}", RUSTUP.join(" ")),
+            Self::Rustup(arguments) => format!("rustup {}", arguments.join(" ")),
             Self::Person(what) => (*what).to_owned(),
         }
     }
@@ -61,7 +65,7 @@ pub(crate) fn ensure(need: Need) -> Result<()> {
 
 /// The same for everything, with the table.
 pub(crate) fn verbose() -> Result<()> {
-    set_up(Need::Bench, true)
+    set_up(Need::All, true)
 }
 
 fn set_up(need: Need, verbose: bool) -> Result<()> {
@@ -107,12 +111,14 @@ fn says(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn probe(need: Need) -> Result<Vec<Probe>> {
-    let linker = ebpf_build::linker(&ebpf_build::tools_dir(&target()?));
     let toolchains = ebpf_build::toolchains();
+    // A linker that no toolchain fits is as good as none: the distribution's compiler has moved on.
+    let linker = ebpf_build::linker(&ebpf_build::tools_dir(&target()?))
+        .filter(|linker| ebpf_build::fitting(&toolchains, linker).is_some());
     let toolchain = match &linker {
         Some(linker) => ebpf_build::fitting(&toolchains, linker),
-        // Without a linker yet, one whose LLVM is at hand to build it with.
-        None => toolchains.iter().find(|one| llvm_config(one.llvm).exists()).or(toolchains.last()).cloned(),
+        // Without a linker yet, one for which it can be had: a nightly's LLVM may be newer than any package.
+        None => toolchains.iter().find(|one| linker_can_be_had(one.llvm)).cloned(),
     };
     let llvm = toolchain.as_ref().map(|toolchain| toolchain.llvm);
     let mut probes = vec![
@@ -126,7 +132,7 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
             what: "eBPF toolchain",
             needed: "rustc with the source of core".to_owned(),
             found: toolchain.as_ref().map(|found| format!("{} (LLVM {})", found.name, found.llvm)),
-            fix: toolchain_fix(),
+            fix: toolchain_fix(&toolchains),
         },
     ];
     if let Some(llvm) = llvm {
@@ -135,6 +141,14 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
             needed: format!("any for LLVM {llvm}"),
             found: linker.map(|found| found.version),
             fix: Fix::Linker { llvm },
+        });
+    }
+    if let Some(toolchain) = toolchain.filter(|_| matches!(need, Need::Lint | Need::All)) {
+        probes.push(Probe {
+            what: "its clippy",
+            needed: "lint".to_owned(),
+            found: toolchain.clippy().map(|_| "there".to_owned()),
+            fix: clippy_fix(&toolchain),
         });
     }
     let tool = |what, arguments: &[&str], package: &str, why: &str| Probe {
@@ -149,7 +163,7 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
             what: "root",
             needed: "namespaces, BPF".to_owned(),
             found: is_root().then(|| "root".to_owned()),
-            fix: Fix::Person("run this as root"),
+            fix: Fix::Person("demo, test and bench make namespaces and load BPF; run them as root"),
         });
         probes.push(Probe {
             what: "kernel BTF",
@@ -170,28 +184,77 @@ fn is_root() -> bool {
     says("id", &["-u"]).as_deref() == Some("0")
 }
 
-/// Where the LLVM of this major version is configured from.
-fn llvm_config(llvm: u32) -> PathBuf {
-    PathBuf::from(format!("/usr/lib/llvm-{llvm}/bin/llvm-config"))
+/// Folder of the `llvm-config` of this major version: a package's own, or one on the search path.
+fn llvm_folder(llvm: u32) -> Option<PathBuf> {
+    let package = PathBuf::from(format!("/usr/lib/llvm-{llvm}/bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let fits = |folder: &PathBuf| {
+        let config = folder.join("llvm-config");
+        config.exists()
+            && says(&config.to_string_lossy(), &["--version"])
+                .is_some_and(|version| version.split('.').next() == Some(llvm.to_string().as_str()))
+    };
+    [package].into_iter().chain(std::env::split_paths(&path)).find(fits)
+}
+
+/// Whether a linker with this LLVM can be built or fetched here.
+fn linker_can_be_had(llvm: u32) -> bool {
+    llvm_folder(llvm).is_some() || has_binstall() || apt_knows(&llvm_package(llvm))
+}
+
+fn has_binstall() -> bool {
+    says("cargo-binstall", &["-V"]).is_some()
+}
+
+fn llvm_package(llvm: u32) -> String {
+    format!("llvm-{llvm}-dev")
+}
+
+fn apt_knows(package: &str) -> bool {
+    says("apt-cache", &["show", package]).is_some_and(|line| line.starts_with("Package"))
 }
 
 /// Debian's rustc with its source: the compiler's LLVM is packaged too, so that the linker can be built to match.
 const DEBIAN_TOOLCHAIN: [&str; 3] = ["rustc-web", "rust-web-src", "cargo-web"];
 
 /// How to get a toolchain: the distribution's packages where it has them, else rustup.
-fn toolchain_fix() -> Fix {
-    let has_packages = says("apt-cache", &["show", DEBIAN_TOOLCHAIN[0]])
-        .is_some_and(|line| line.starts_with("Package"))
-        || says("apt-get", &["--version"]).is_some() && is_debian_12();
-    if has_packages {
+fn toolchain_fix(there: &[ebpf_build::Toolchain]) -> Fix {
+    if has_debian_toolchain() {
         Fix::Packages(DEBIAN_TOOLCHAIN.into_iter().map(str::to_owned).collect())
+    } else if !there.is_empty() {
+        // Another nightly would not help: it is the linker that cannot be had.
+        Fix::Person("install the development files of your Rust's LLVM (rustc -vV), or cargo-binstall")
     } else if says("rustup", &["--version"]).is_some() {
-        Fix::Rustup
+        Fix::Rustup(match ebpf_build::nightly() {
+            // What a person has installed stays at its version.
+            Some(nightly) => words(&["component", "add", "rust-src", "--toolchain", &nightly]),
+            None => {
+                words(&["toolchain", "install", "nightly", "--component", "rust-src", "--profile", "minimal"])
+            }
+        })
     } else {
         Fix::Person(
             "install rustup (https://rustup.rs), or Debian 12's rustc-web, rust-web-src and cargo-web",
         )
     }
+}
+
+fn clippy_fix(toolchain: &ebpf_build::Toolchain) -> Fix {
+    if let Some(name) = toolchain.rustup_name() {
+        Fix::Rustup(words(&["component", "add", "clippy", "--toolchain", &name]))
+    } else if has_debian_toolchain() {
+        Fix::Packages(words(&["rust-web-clippy"]))
+    } else {
+        Fix::Person("install the clippy that comes with the distribution's rustc")
+    }
+}
+
+fn has_debian_toolchain() -> bool {
+    apt_knows(DEBIAN_TOOLCHAIN[0]) || says("apt-get", &["--version"]).is_some() && is_debian_12()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// Before its lists are fetched, a new machine's apt knows of no package.
@@ -202,33 +265,32 @@ fn is_debian_12() -> bool {
 fn install(missing: &[&Probe]) -> Result<()> {
     let mut packages = Vec::new();
     for probe in missing {
-        match &probe.fix {
-            Fix::Packages(names) => packages.extend(names.iter().cloned()),
-            Fix::Linker { .. } | Fix::Rustup => {}
-            Fix::Person(what) => bail!("{} is missing: {what}", probe.what),
+        if let Fix::Packages(names) = &probe.fix {
+            packages.extend(names.iter().cloned());
         }
     }
     if !packages.is_empty() {
         apt(&packages)?;
     }
     for probe in missing {
-        match probe.fix {
-            Fix::Rustup => run(Command::new("rustup").args(RUSTUP))?,
-            Fix::Linker { llvm } => linker(llvm)?,
+        match &probe.fix {
+            Fix::Rustup(arguments) => run(Command::new("rustup").args(arguments))?,
+            Fix::Linker { llvm } => linker(*llvm)?,
             Fix::Packages(_) | Fix::Person(_) => {}
+        }
+    }
+    for probe in missing {
+        if let Fix::Person(what) = &probe.fix {
+            bail!("{} is missing: {what}", probe.what);
         }
     }
     Ok(())
 }
 
-/// What rustup is asked for.
-const RUSTUP: [&str; 7] =
-    ["toolchain", "install", "nightly", "--component", "rust-src", "--profile", "minimal"];
-
 fn apt(packages: &[String]) -> Result<()> {
     let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if !is_root() {
-        bail!("missing packages; as root: {command}");
+        bail!("packages are missing and this is not root; as root: {command}");
     }
     let apt = || {
         let mut command = Command::new("apt-get");
@@ -242,7 +304,8 @@ fn apt(packages: &[String]) -> Result<()> {
 /// Installs the linker for this LLVM: a prebuilt one if cargo-binstall is there, else from source.
 fn linker(llvm: u32) -> Result<()> {
     let tools = ebpf_build::tools_dir(&target()?);
-    if !llvm_config(llvm).exists() && says("cargo-binstall", &["-V"]).is_some() {
+    let mut folder = llvm_folder(llvm);
+    if folder.is_none() && has_binstall() {
         let mut command = Command::new("cargo-binstall");
         command
             .args(["--no-confirm", "--version", ebpf_build::LINKER_VERSION, "--root"])
@@ -250,16 +313,20 @@ fn linker(llvm: u32) -> Result<()> {
             .arg("bpf-linker");
         return run(&mut command);
     }
-    if !llvm_config(llvm).exists() {
-        apt(&[format!("llvm-{llvm}-dev")])?;
+    if folder.is_none() {
+        apt(&[llvm_package(llvm)])?;
+        folder = llvm_folder(llvm);
     }
-    let folder = llvm_config(llvm);
-    let folder = folder.parent().unwrap_or(Path::new("/usr/bin")).display().to_string();
-    let path = std::env::var("PATH").unwrap_or_default();
+    let Some(folder) = folder else { bail!("there is no llvm-config of LLVM {llvm}") };
+    // The first llvm-config on the search path is the one that the linker is built with.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)))?;
     let mut command = Command::new("cargo");
     command
-        .env("PATH", format!("{folder}:{path}"))
+        .env("PATH", path)
         .args(["install", "bpf-linker", "--version", ebpf_build::LINKER_VERSION, "--locked", "--quiet"])
+        // What is in its place has been found not to fit.
+        .arg("--force")
         .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(&tools);
     run(&mut command)?;
