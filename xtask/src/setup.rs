@@ -173,6 +173,7 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
         });
     }
     if need >= Need::Bench {
+        probes.push(tool("ethtool", &["--version"], "ethtool", "comparison"));
         probes.push(tool("nft", &["--version"], "nftables", "comparison"));
         probes.push(tool("tshark", &["--version"], "tshark", "comparison"));
         probes.push(tool("xdp-filter", &["--version"], "xdp-tools", "comparison"));

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use ss7guard_common::wire::Remote;
 use ss7guard_lab::corpus::binary;
+use ss7guard_userspace::host::Host;
 
 use crate::rows::{Aim, Row};
 
@@ -53,16 +55,52 @@ const FIELDS: [&str; 39] = [
     "gsm_old.roamingNumber",
 ];
 
-/// A capture with `copies` times the frames of another; gives the messages in one copy.
+/// What the TSNs of one copy lie above those of the copy before it: more than an association sends in one.
+const TSN_STEP: u32 = 1 << 16;
+
+/// The places in a pcap file where the TSNs of user data are.
+fn tsn_places(pcap: &[u8]) -> Result<Vec<usize>> {
+    const FILE_HEADER: usize = 24;
+    const RECORD_HEADER: usize = 16;
+    const CHUNK_HEADER: usize = 4;
+    let mut host = Host::default();
+    let mut places = Vec::new();
+    let mut at = FILE_HEADER;
+    while let Some(header) = pcap.get(at..at + RECORD_HEADER) {
+        let captured = u32::from_le_bytes(header[8..12].try_into()?) as usize;
+        at += RECORD_HEADER;
+        let frame = pcap.get(at..at + captured).context("the sample ends inside a frame")?;
+        let _ = host.classify(frame, Remote::Source, 0, |seen| places.push(at + seen.offset + CHUNK_HEADER));
+        at += captured;
+    }
+    Ok(places)
+}
+
+/// A capture with `copies` times the frames of another. Each copy has TSNs of its own: tshark does not dissect what
+/// it takes for a retransmission.
 fn multiply(source: &Path, target: &Path, copies: usize) -> Result<()> {
-    let octets = fs::read(source).with_context(|| source.display().to_string())?;
-    let (header, frames) = octets.split_at_checked(24).context("a capture")?;
+    let mut octets = fs::read(source).with_context(|| source.display().to_string())?;
+    let places = tsn_places(&octets)?;
     let mut out = BufWriter::new(File::create(target)?);
-    out.write_all(header)?;
+    out.write_all(octets.get(..24).context("a capture")?)?;
     for _ in 0..copies {
-        out.write_all(frames)?;
+        out.write_all(&octets[24..])?;
+        for place in &places {
+            let tsn: &mut [u8; 4] = (&mut octets[*place..*place + 4]).try_into()?;
+            *tsn = u32::from_be_bytes(*tsn).wrapping_add(TSN_STEP).to_be_bytes();
+        }
     }
     Ok(out.flush()?)
+}
+
+/// How many messages tshark dissects in a capture.
+fn dissected(capture: &Path) -> Result<usize> {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-T", "fields", "-e", "m3ua.protocol_data_opc", "-r"]).arg(capture);
+    let output = command.output()?;
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.split(['\n', ',']).filter(|value| !value.is_empty()).count())
 }
 
 /// CPU seconds of the children that have ended, user and system (proc(5), in ticks of 10 ms).
@@ -102,10 +140,15 @@ pub(crate) fn measure(messages: usize) -> Result<Vec<Row>> {
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/02_attacks.pcap");
     let folder = tempfile::tempdir()?;
     let (one, many) = (folder.path().join("one.pcap"), folder.path().join("many.pcap"));
+    multiply(&source, &one, 2)?;
+    let dissected = dissected(&one)?;
     multiply(&source, &one, 1)?;
     let output = ours(&one)?.output()?;
     let in_one = output.stdout.iter().filter(|byte| **byte == b'\n').count();
-    ensure!(in_one > 0, "the sample has no messages");
+    ensure!(
+        in_one > 0 && dissected == 2 * in_one,
+        "tshark dissects {dissected} messages in two copies of the sample, ss7guard {in_one} in one"
+    );
     let copies = messages.div_ceil(in_one);
     multiply(&source, &many, copies)?;
     // One copy costs next to nothing besides the start.
