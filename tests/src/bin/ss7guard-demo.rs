@@ -167,11 +167,14 @@ fn entries(firewall: &Firewall<'_>) -> Result<Vec<Value>> {
 }
 
 fn report(firewall: &Firewall<'_>, batches: &[Batch<'_>]) -> Result<bool> {
+    let alerts = firewall.alerts()?;
+    if let Some(alert) = alerts.iter().find(|alert| alert["alert"]["category"] == "cat1") {
+        println!("the alert:\n{}", serde_json::to_string_pretty(alert)?);
+    }
     let mut right = batches.iter().all(Batch::is_right);
     let rows: Vec<Vec<String>> = batches.iter().map(Batch::row).collect();
     println!("{}", table(&["carrier", "OPC", "messages", "sent", "delivered", "stopped", "verdict"], &rows));
 
-    let alerts = firewall.alerts()?;
     let attacks = alerts.iter().filter(|alert| alert["alert"]["category"] == "cat1").count();
     let evidence = alerts.iter().filter(|alert| alert["reason"] == "blocked_point_code").count();
     let entries = entries(firewall)?;
@@ -197,9 +200,6 @@ fn report(firewall: &Firewall<'_>, batches: &[Batch<'_>]) -> Result<bool> {
         .map(|(what, count, right)| vec![(*what).to_owned(), count.to_string(), verdict(*right)])
         .collect();
     println!("{}", table(&["what", "count", "verdict"], &rows));
-    if let Some(alert) = alerts.iter().find(|alert| alert["alert"]["category"] == "cat1") {
-        println!("the alert:\n{}", serde_json::to_string_pretty(alert)?);
-    }
     Ok(right)
 }
 
