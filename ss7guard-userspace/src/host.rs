@@ -12,7 +12,7 @@ use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::m3ua::Data;
-use ss7guard_common::wire::{Address, Maybe, Remote, sctp};
+use ss7guard_common::wire::{Address, Maybe, Remote, SctpSpan, sctp};
 
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +92,20 @@ impl Host {
         now_ns: u64,
         observe: impl FnMut(&Observed),
     ) -> FrameVerdict {
+        self.located(frame, classify::sctp_span(frame, frame.len()), remote, now_ns, observe)
+    }
+
+    /// The same for a frame in which the SCTP packet was looked for already.
+    pub fn located(
+        &mut self,
+        frame: &[u8],
+        span: Result<SctpSpan, Reason>,
+        remote: Remote,
+        now_ns: u64,
+        observe: impl FnMut(&Observed),
+    ) -> FrameVerdict {
         let config = self.config;
-        classify::frame(frame, frame.len(), remote, &config, &mut HostEnv { host: self, now_ns, observe })
+        classify::located(frame, span, remote, &config, &mut HostEnv { host: self, now_ns, observe })
     }
 }
 

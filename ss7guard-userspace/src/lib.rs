@@ -13,5 +13,6 @@ pub mod inspect;
 pub mod json;
 #[cfg(feature = "kernel")]
 pub mod kernel;
+pub mod reassembly;
 pub mod report;
 pub mod screening;

@@ -75,6 +75,7 @@ const BANS: &[Ban] = &[
     Ban {
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
+                || path.starts_with("ss7guard-userspace/src/reassembly/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
                 || path == "ss7guard-userspace/src/host.rs"
         },
@@ -92,6 +93,7 @@ const BANS: &[Ban] = &[
     Ban {
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
+                || path.starts_with("ss7guard-userspace/src/reassembly/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
         },
         words: &["unsafe "],

@@ -20,6 +20,12 @@ pub mod chunk_type {
     pub const DATA: u8 = 0x00;
     /// User data with message interleaving (RFC 8260 §2.1).
     pub const I_DATA: u8 = 0x40;
+    /// Opens an association.
+    pub const INIT: u8 = 0x01;
+    /// Answers an INIT.
+    pub const INIT_ACK: u8 = 0x02;
+    /// Changes the addresses of an association (RFC 5061 §4.1.1).
+    pub const ASCONF: u8 = 0xc1;
 }
 
 /// Flags of DATA and I-DATA (RFC 9260 §3.3.1).

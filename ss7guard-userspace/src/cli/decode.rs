@@ -12,9 +12,10 @@ use ss7guard_common::wire::m3ua::{self, Data, Label, SI_SCCP};
 
 use crate::capture::Capture;
 use crate::cli::output::{Format, Output, table};
-use crate::host::{Host, complete_message, endpoints};
+use crate::host::Host;
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::record::{self, Place};
+use crate::reassembly::{Arrival, Reassembler, What};
 
 /// Arguments of `decode`.
 #[derive(Args, Debug)]
@@ -53,48 +54,63 @@ pub fn run(args: &DecodeArgs) -> Result<ExitCode> {
 
 fn decode_file(capture: &mut Capture, printer: &mut Printer, out: &mut impl Write) -> Result<()> {
     let mut host = Host::default();
+    let mut reassembler = Reassembler::default();
     while let Some(frame) = capture.next_frame()? {
-        decode_frame(&mut host, frame.number, frame.octets, printer, out)?;
+        let arrival = Arrival {
+            number: frame.number,
+            octets: frame.octets,
+            remote: Remote::Source,
+            now_ns: frame.time_ns,
+        };
+        decode_frame(&mut host, &mut reassembler, &arrival, printer, out)?;
     }
     report_exceptions(&host);
+    report_unfinished(&reassembler);
     Ok(())
 }
 
-/// Decodes every complete M3UA DATA message of a frame.
+/// Decodes every M3UA DATA message that a frame holds or completes.
 fn decode_frame(
     host: &mut Host,
-    number: u64,
-    frame: &[u8],
+    reassembler: &mut Reassembler,
+    arrival: &Arrival<'_>,
     printer: &mut Printer,
     out: &mut impl Write,
 ) -> Result<()> {
-    let addresses = endpoints(frame);
-    let mut chunk = 0;
     let mut result = Ok(());
-    let _ = host.classify(frame, Remote::Source, 0, |seen| {
-        let Some((data, user_part)) = complete_message(seen, frame) else { return };
-        let fault = seen.verdict.reason().filter(|reason| reason.class() == Class::Exception);
-        let place = Place {
-            frame: number,
-            chunk,
-            addresses,
-            tsn: Some(seen.user_data.tsn),
-            fault: fault.map(Reason::as_str),
-        };
-        chunk += 1;
-        let printed = printer.print(&Message::decode(data, user_part), &place, out);
-        if result.is_ok() {
-            result = printed;
+    reassembler.frame(host, arrival, &mut |seen| {
+        if let What::Message(message) = seen.what
+            && result.is_ok()
+        {
+            result = printer.print(message, &seen.place, out);
         }
     });
     result
 }
 
-/// Says on standard error what the classifier could not judge: nothing is left out in silence.
+/// Says on standard error what was never put together.
+fn report_unfinished(reassembler: &Reassembler) {
+    for account in reassembler.accounts() {
+        let counts = account.counts;
+        for (what, count) in [
+            ("contradict each other", counts.conflicts),
+            ("given up for want of the rest", counts.timed_out),
+            ("given up for want of room", counts.evicted.saturating_add(counts.refused)),
+        ] {
+            if count > 0 {
+                eprintln!("note: {count} x {}: {what}", account.table);
+            }
+        }
+    }
+}
+
+/// Says on standard error what the classifier could not judge: nothing is left out in silence. Fragments have an
+/// account of their own.
 fn report_exceptions(host: &Host) {
     let mut counts: Vec<_> = host
         .counters()
         .filter(|(reason, _, _)| reason.class() == Class::Exception)
+        .filter(|(reason, _, _)| !matches!(reason, Reason::IpFragment | Reason::SctpLaterFragment))
         .map(|(reason, _, count)| (reason.as_str(), count))
         .collect();
     counts.sort_unstable();
@@ -126,7 +142,8 @@ fn decode_hex(hex: &str, printer: &mut Printer, out: &mut impl Write) -> Result<
         }
         Layer::Ethernet => {
             let mut host = Host::default();
-            decode_frame(&mut host, 1, &octets, printer, out)?;
+            let arrival = Arrival { number: 1, octets: &octets, remote: Remote::Source, now_ns: 0 };
+            decode_frame(&mut host, &mut Reassembler::default(), &arrival, printer, out)?;
             if printer.printed() == 0 {
                 let reasons: Vec<_> = host.counters().map(|(reason, _, _)| reason.as_str()).collect();
                 bail!(

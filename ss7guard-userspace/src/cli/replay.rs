@@ -15,6 +15,7 @@ use crate::cli::exit;
 use crate::cli::output::{Format, Output, table};
 use crate::config::Config;
 use crate::inspect::gsm_map::operations;
+use crate::reassembly::Arrival;
 use crate::report;
 use crate::screening::{Judged, Pipeline, Verdict};
 
@@ -67,7 +68,13 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
         // Times to live of block entries start with the capture.
         let pipeline = pipeline.get_or_insert_with(|| Pipeline::new(&config, frame.time_ns));
         let mut written = Ok(());
-        pipeline.frame(frame.number, frame.octets, Remote::Source, frame.time_ns, |judged| {
+        let arrival = Arrival {
+            number: frame.number,
+            octets: frame.octets,
+            remote: Remote::Source,
+            now_ns: frame.time_ns,
+        };
+        pipeline.frame(&arrival, |judged| {
             summary.add(judged, &config);
             if json && written.is_ok() {
                 line.clear();

@@ -17,6 +17,7 @@ use crate::daemon::seen::Seen;
 use crate::daemon::view::{entry_json, maps_stats, maps_status};
 use crate::enforce::{BlockRequest, Planner};
 use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps};
+use crate::reassembly::Arrival;
 use crate::screening::{Pipeline, RULE_CONFIGURED, RULE_OPERATOR};
 
 /// Events that are taken from the ring before clients get a turn.
@@ -183,7 +184,13 @@ impl Core {
         ring.drain(MOST_EVENTS, |event| {
             desk.tally.events += 1;
             let sight = Sight::of(&event, interfaces, *wall_offset_ns);
-            pipeline.frame(desk.tally.events, event.frame, sight.remote, event.event.time_ns, |judged| {
+            let arrival = Arrival {
+                number: desk.tally.events,
+                octets: event.frame,
+                remote: sight.remote,
+                now_ns: event.event.time_ns,
+            };
+            pipeline.frame(&arrival, |judged| {
                 desk.judge(judged, &sight, event.frame);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });

@@ -54,6 +54,18 @@ findings! {
     PointerOrder = "pointer_order";
     /// A parameter that does not have the form that its operation gives it.
     UnexpectedForm = "unexpected_form";
+    /// An SCTP packet with a wrong checksum: a receiver discards it (RFC 9260 §6.8).
+    BadChecksum = "bad_checksum";
+    /// An SCTP packet with an association's verification tag, from or to an address that is not the association's.
+    ForeignAddress = "foreign_address";
+    /// The same TSN with different octets.
+    TsnConflict = "tsn_conflict";
+    /// Fragments of one user message that disagree about stream or sequence number (RFC 9260 §6.9).
+    FragmentMismatch = "fragment_mismatch";
+    /// SCCP segments that come in another order than they were cut, or by different links (Q.714 §4.1.1.2.2).
+    SegmentOrder = "segment_order";
+    /// SCCP segments with the same local reference that contradict each other (Q.714 §4.1.1.2.3).
+    SegmentConflict = "segment_conflict";
 }
 
 /// Findings of one message that are kept; more are counted only.
@@ -81,6 +93,14 @@ impl Findings {
             }
         }
         self.count = self.count.saturating_add(1);
+    }
+
+    /// Takes those of another part of the same message in.
+    pub fn join(&mut self, other: &Self) {
+        for (finding, offset) in other.iter() {
+            self.note(finding, offset as usize);
+        }
+        self.count = self.count.saturating_add(other.count.saturating_sub(MAX_FINDINGS as u32));
     }
 
     /// Every kept finding with its offset.

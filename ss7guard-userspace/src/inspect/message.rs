@@ -106,15 +106,7 @@ impl<'a> Message<'a> {
     /// Decodes the user part of a message with this label.
     #[must_use]
     pub fn decode(m3ua: Data, user_part: &'a [u8]) -> Self {
-        let mut message = Self {
-            m3ua,
-            sccp: None,
-            tcap: None,
-            protocol: Protocol::default(),
-            identities: Identities::default(),
-            findings: Findings::default(),
-            outcome: Outcome::NotSccp,
-        };
+        let mut message = Self::empty(m3ua);
         if m3ua.label.si == SI_SCCP {
             let mut work = Work::default();
             message.outcome = match message.decode_sccp(user_part, &mut work) {
@@ -123,6 +115,42 @@ impl<'a> Message<'a> {
             };
             message.findings = work.findings;
         }
+        message
+    }
+
+    #[inline(always)]
+    fn empty(m3ua: Data) -> Self {
+        Self {
+            m3ua,
+            sccp: None,
+            tcap: None,
+            protocol: Protocol::default(),
+            identities: Identities::default(),
+            findings: Findings::default(),
+            outcome: Outcome::NotSccp,
+        }
+    }
+
+    /// Decodes the data of SCCP segments that were put together; `sccp` is that of the segment which came last.
+    #[must_use]
+    pub fn decode_joined(m3ua: Data, sccp: &Sccp<'_>, data: &'a [u8]) -> Self {
+        let mut message = Self::empty(m3ua);
+        message.sccp = Some(Sccp {
+            kind: sccp.kind,
+            class_or_cause: sccp.class_or_cause,
+            hop_counter: sccp.hop_counter,
+            called: sccp.called,
+            calling: sccp.calling,
+            segmentation: sccp.segmentation,
+            data,
+            data_offset: 0,
+        });
+        let mut work = Work::default();
+        message.outcome = match message.decode_data(sccp.kind.is_service(), &mut work) {
+            Ok(outcome) => outcome,
+            Err(problem) => Outcome::Undecodable(problem),
+        };
+        message.findings = work.findings;
         message
     }
 
@@ -148,10 +176,18 @@ impl<'a> Message<'a> {
         if sccp.segmentation.is_some_and(|part| part.is_part()) {
             return Ok(Outcome::Segment);
         }
-        let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
+        let service = sccp.kind.is_service();
+        self.decode_data(service, work)
+    }
+
+    /// Decodes what SCCP carries.
+    fn decode_data(&mut self, service: bool, work: &mut Work) -> Result<Outcome, Problem> {
+        let Some((data, offset)) = self.sccp.as_ref().map(|sccp| (sccp.data, sccp.data_offset)) else {
+            return Ok(Outcome::NotSccp);
+        };
         match self.decode_tcap(data, offset, work) {
             // A service message may bring back only the beginning of what was sent (Q.713 §4.11).
-            Err(_) if kind.is_service() => Ok(Outcome::Decoded),
+            Err(_) if service => Ok(Outcome::Decoded),
             other => other.map(|()| Outcome::Decoded),
         }
     }

@@ -202,6 +202,12 @@ impl Engine {
         })
     }
 
+    /// What could not be put together or read: nobody can say that it is harmless.
+    #[must_use]
+    pub const fn not_judgeable(&self, reason: &'static str) -> Decision {
+        Decision::plain(Verdict::Malformed, reason)
+    }
+
     fn enforces_category1(&self) -> bool {
         self.mode == Mode::Enforce && self.category1.mode == RuleMode::Enforce
     }

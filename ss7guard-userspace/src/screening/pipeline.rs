@@ -1,16 +1,15 @@
 //! From a frame to decisions: classifier, decoder and rules in one go, for captures and for live traffic.
 
-use std::net::IpAddr;
-
 use ss7guard_common::abi::{Mode, Side};
-use ss7guard_common::classify::{ChunkVerdict, Observed};
+use ss7guard_common::classify::ChunkVerdict;
 use ss7guard_common::verdict::{Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 
 use crate::config::Config;
-use crate::host::{Host, complete_message, endpoints};
+use crate::host::{Host, endpoints};
 use crate::inspect::message::Message;
 use crate::inspect::record::Place;
+use crate::reassembly::{Arrival, Reassembler, Seen, What};
 use crate::screening::{Decision, Direction, Engine, Verdict};
 
 /// One decision with what it is about.
@@ -29,10 +28,12 @@ pub struct Judged<'a> {
     pub stream: Option<u16>,
 }
 
-/// The classifier's tables and the rules.
+/// The classifier's tables, what is unfinished, and the rules.
 pub struct Pipeline {
     /// The classifier's tables.
     pub host: Host,
+    /// What came in pieces.
+    pub reassembler: Reassembler,
     engine: Engine,
 }
 
@@ -52,89 +53,51 @@ impl Pipeline {
     pub fn without_blocks(config: &Config) -> Self {
         let mut host = Host::new(config.kernel_record());
         host.peers = config.peer_map();
-        Self { host, engine: Engine::new(config) }
+        Self { host, reassembler: Reassembler::default(), engine: Engine::new(config) }
     }
 
     /// Judges a frame, and hands each decision to `sink`: one for each user data chunk, or one for the frame if it
     /// has none that could be read. Frames that are not for us, or carry no user data, have none.
-    pub fn frame(
-        &mut self,
-        number: u64,
-        frame: &[u8],
-        remote: Remote,
-        now_ns: u64,
-        mut sink: impl FnMut(&Judged<'_>),
-    ) {
-        let addresses = endpoints(frame);
-        let direction = self.direction(remote, addresses);
-        let engine = &self.engine;
-        let mode = self.host.config.mode();
-        let mut chunk = 0;
-        let mut judged = 0;
-        let verdict = self.host.classify(frame, remote, now_ns, |seen| {
-            let place = Place { frame: number, chunk, addresses, tsn: Some(seen.user_data.tsn), fault: None };
-            if one_chunk(engine, mode, seen, frame, place, direction, &mut sink) {
-                chunk += 1;
-            }
-            judged += 1;
+    pub fn frame(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) {
+        let Self { host, reassembler, engine } = self;
+        let mode = host.config.mode();
+        let direction = direction(host, arrival);
+        reassembler.frame(host, arrival, &mut |seen| {
+            let Some(decision) = decide(engine, mode, seen, direction) else { return };
+            let message = match seen.what {
+                What::Message(message) => Some(message),
+                _ => None,
+            };
+            let (place, reason, stream) = (seen.place, seen.reason, seen.stream);
+            sink(&Judged { place, direction, message, decision, reason, stream });
         });
-        if judged > 0 {
-            return;
-        }
-        let Some(reason) = verdict.verdict.reason().filter(|reason| reason.class() == Class::Exception)
-        else {
-            return;
-        };
-        let place = Place { frame: number, chunk: 0, addresses, tsn: None, fault: Some(reason.as_str()) };
-        let decision = exception(reason, verdict.verdict);
-        sink(&Judged { place, direction, message: None, decision, reason, stream: None });
-    }
-
-    /// Out: what leaves this host, or comes from a home peer.
-    fn direction(&self, remote: Remote, addresses: Option<(IpAddr, IpAddr)>) -> Direction {
-        let home = addresses.is_some_and(|(source, _)| self.host.side(&Address::from(source)) == Side::Home);
-        if remote == Remote::Destination || home { Direction::Out } else { Direction::In }
     }
 }
 
-/// Judges one user data chunk; true if it holds an M3UA DATA message.
-fn one_chunk(
-    engine: &Engine,
-    mode: Mode,
-    seen: &Observed,
-    frame: &[u8],
-    mut place: Place,
-    direction: Direction,
-    sink: &mut impl FnMut(&Judged<'_>),
-) -> bool {
-    let Some(reason) = seen.verdict.reason() else { return false };
-    let stream = Some(seen.user_data.stream);
-    let faulty = reason.class() == Class::Exception;
-    if faulty {
-        place.fault = Some(reason.as_str());
-    }
-    let Some((data, user_part)) = complete_message(seen, frame) else {
-        if faulty || reason == Reason::SctpFirstFragment || reason == Reason::BlockedPointCode {
-            let decision = match reason {
-                Reason::SctpFirstFragment => Decision::plain(Verdict::Defer, reason.as_str()),
-                Reason::BlockedPointCode => blocked(mode, seen.verdict),
-                _ => exception(reason, seen.verdict),
-            };
-            sink(&Judged { place, direction, message: None, decision, reason, stream });
+/// Out: what leaves this host, or comes from a home peer.
+fn direction(host: &Host, arrival: &Arrival<'_>) -> Direction {
+    let home =
+        endpoints(arrival.octets).is_some_and(|(source, _)| host.side(&Address::from(source)) == Side::Home);
+    if arrival.remote == Remote::Destination || home { Direction::Out } else { Direction::In }
+}
+
+/// What is said of one thing that was seen; `None` for what is no message and nothing to speak of.
+fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, direction: Direction) -> Option<Decision> {
+    let faulty = seen.reason.class() == Class::Exception;
+    let blocks = seen.reason == Reason::BlockedPointCode;
+    match seen.what {
+        _ if blocks => Some(blocked(mode, seen.verdict)),
+        What::Message(message) => {
+            let screened = engine.screen(message, direction);
+            let weak = faulty && screened.verdict < Verdict::Alert;
+            Some(if weak { exception(seen.reason, seen.verdict) } else { screened })
         }
-        return false;
-    };
-    let message = Message::decode(data, user_part);
-    let screened = engine.screen(&message, direction);
-    let decision = if reason == Reason::BlockedPointCode {
-        blocked(mode, seen.verdict)
-    } else if faulty && screened.verdict < Verdict::Alert {
-        exception(reason, seen.verdict)
-    } else {
-        screened
-    };
-    sink(&Judged { place, direction, message: Some(&message), decision, reason, stream });
-    true
+        What::Part if seen.verdict.drops() => Some(Decision::plain(Verdict::Drop, seen.reason.as_str())),
+        What::Part => Some(Decision::plain(Verdict::Defer, seen.reason.as_str())),
+        What::GaveUp(why) => Some(engine.not_judgeable(why)),
+        What::Unread if faulty => Some(exception(seen.reason, seen.verdict)),
+        What::Unread => None,
+    }
 }
 
 /// A message from a blocked point code.
@@ -148,10 +111,6 @@ fn blocked(mode: Mode, verdict: ChunkVerdict) -> Decision {
 
 /// Something that the classifier cannot judge.
 fn exception(reason: Reason, verdict: ChunkVerdict) -> Decision {
-    let said = match reason {
-        _ if verdict.drops() => Verdict::Drop,
-        Reason::IpFragment | Reason::SctpLaterFragment => Verdict::Defer,
-        _ => Verdict::Malformed,
-    };
+    let said = if verdict.drops() { Verdict::Drop } else { Verdict::Malformed };
     Decision::plain(said, reason.as_str())
 }

@@ -7,7 +7,7 @@ use crate::inspect::findings::{Finding, Findings};
 use crate::inspect::sccp::SccpError;
 
 /// An address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     /// Signalling point code, 14 bits.
     pub point_code: Option<u16>,
@@ -30,7 +30,7 @@ impl Address {
 }
 
 /// A global title (Q.713 §3.4.2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GlobalTitle {
     /// Global title indicator, 1 to 15.
     pub indicator: u8,

@@ -1,0 +1,266 @@
+//! IP fragments put together (RFC 791 §3.2, RFC 8200 §4.5).
+//!
+//! Input: Ethernet frames that the classifier found to be fragments. Output: one frame with the whole packet, without
+//! a fragment header, as if it had come in one piece. Fragments that overlap with other octets are refused with the
+//! whole packet (RFC 5722 §4, done for both versions): no reading of them would be everybody's.
+
+use ss7guard_common::read::ReadAt as _;
+use ss7guard_common::wire::ethernet::{self, EtherType};
+
+use crate::reassembly::table::{Limits, Table};
+
+/// Bounds: Linux gives an IPv4 packet 30 s and an IPv6 packet 60 s; a packet has at most 65,535 octets.
+pub(super) const LIMITS: Limits = Limits { octets: 16 << 20, entry_octets: 200_000, idle_ns: 60_000_000_000 };
+
+/// Fragments of one packet that are kept.
+const MAX_PIECES: usize = 512;
+
+/// Octets that a piece costs besides its content.
+const PIECE_OVERHEAD: usize = 64;
+
+/// What tells the fragments of one packet from others (RFC 791 §3.2, RFC 8200 §4.5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    addresses: Vec<u8>,
+    identification: u32,
+    protocol: u8,
+}
+
+#[derive(Default)]
+struct Packet {
+    /// Octets before the fragmentable part, of the first fragment.
+    head: Option<Vec<u8>>,
+    /// Offset and octets, in order, without overlaps.
+    pieces: Vec<(usize, Vec<u8>)>,
+    /// Octets of the whole, once the last fragment is here.
+    total: Option<usize>,
+    /// Whether fragments contradict each other.
+    broken: bool,
+}
+
+/// Where a fragment belongs.
+struct Fragment<'a> {
+    key: Key,
+    offset: usize,
+    more: bool,
+    /// Link-layer and IP header as they will be in the whole packet.
+    head: Vec<u8>,
+    content: &'a [u8],
+}
+
+/// What became of a fragment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Kept, or of no use.
+    Waiting,
+    /// It completed this packet.
+    Whole(Vec<u8>),
+    /// It contradicts another one.
+    Conflict,
+}
+
+/// Packets that are not whole yet.
+pub(super) struct Fragments {
+    table: Table<Key, Packet>,
+}
+
+impl Fragments {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { table: Table::new(limits) }
+    }
+
+    pub(super) const fn counts(&self) -> super::table::Counts {
+        self.table.counts
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        self.table.octets()
+    }
+
+    pub(super) fn expire(&mut self, now_ns: u64) {
+        self.table.expire(now_ns, |packet| !packet.broken);
+    }
+
+    /// Takes the fragment in this frame.
+    pub(super) fn add(&mut self, frame: &[u8], now_ns: u64) -> Added {
+        let Some(fragment) = parse(frame) else { return Added::Waiting };
+        let counts = &mut self.table.counts;
+        counts.pieces = counts.pieces.saturating_add(1);
+        let end = fragment.offset.saturating_add(fragment.content.len());
+        // All but the last are of multiples of eight octets, and no packet is larger than its length field can say.
+        if end > usize::from(u16::MAX) || (fragment.more && fragment.content.len() % 8 != 0) {
+            counts.refused = counts.refused.saturating_add(1);
+            return Added::Waiting;
+        }
+        let share = fragment.content.len().saturating_add(PIECE_OVERHEAD);
+        let Some(packet) = self.table.grow(&fragment.key, share, now_ns) else {
+            self.table.counts.refused = self.table.counts.refused.saturating_add(1);
+            return Added::Waiting;
+        };
+        if packet.broken {
+            return Added::Waiting;
+        }
+        match place(packet, &fragment, end) {
+            Placed::New => {}
+            Placed::Repeated => {
+                self.table.counts.repeated = self.table.counts.repeated.saturating_add(1);
+                self.table.shrink(&fragment.key, share);
+                return Added::Waiting;
+            }
+            Placed::Conflict => {
+                // Kept as broken until its time is over, so that a further fragment does not start it anew.
+                *packet = Packet { broken: true, ..Packet::default() };
+                self.table.counts.conflicts = self.table.counts.conflicts.saturating_add(1);
+                return Added::Conflict;
+            }
+        }
+        let Some(whole) = whole(packet) else { return Added::Waiting };
+        self.table.remove(&fragment.key);
+        self.table.counts.completed = self.table.counts.completed.saturating_add(1);
+        Added::Whole(whole)
+    }
+}
+
+enum Placed {
+    New,
+    Repeated,
+    Conflict,
+}
+
+/// Puts a fragment in its place.
+fn place(packet: &mut Packet, fragment: &Fragment<'_>, end: usize) -> Placed {
+    if let Some(total) = packet.total
+        && (end > total || (!fragment.more && end != total))
+    {
+        return Placed::Conflict;
+    }
+    let at = packet.pieces.partition_point(|(offset, _)| *offset < fragment.offset);
+    if packet
+        .pieces
+        .get(at)
+        .is_some_and(|(offset, octets)| *offset == fragment.offset && octets == fragment.content)
+    {
+        return Placed::Repeated;
+    }
+    let before = at.checked_sub(1).and_then(|before| packet.pieces.get(before));
+    let overlaps = before
+        .is_some_and(|(offset, octets)| offset.saturating_add(octets.len()) > fragment.offset)
+        || packet.pieces.get(at).is_some_and(|(offset, _)| *offset < end);
+    let beyond =
+        packet.pieces.last().is_some_and(|(offset, octets)| offset.saturating_add(octets.len()) > end);
+    if overlaps || (!fragment.more && beyond) || packet.pieces.len() >= MAX_PIECES {
+        return Placed::Conflict;
+    }
+    if !fragment.more {
+        packet.total = Some(end);
+    }
+    if fragment.offset == 0 {
+        packet.head = Some(fragment.head.clone());
+    }
+    packet.pieces.insert(at, (fragment.offset, fragment.content.to_vec()));
+    Placed::New
+}
+
+/// The frame with the whole packet, if nothing is missing.
+fn whole(packet: &Packet) -> Option<Vec<u8>> {
+    let total = packet.total?;
+    let mut frame = packet.head.clone()?;
+    let head = frame.len();
+    for (offset, octets) in &packet.pieces {
+        if *offset != frame.len().saturating_sub(head) {
+            return None;
+        }
+        frame.extend_from_slice(octets);
+    }
+    if frame.len().saturating_sub(head) != total {
+        return None;
+    }
+    set_length(&mut frame, total)?;
+    Some(frame)
+}
+
+/// Writes the length of the whole packet into its IP header.
+fn set_length(frame: &mut [u8], content: usize) -> Option<()> {
+    let (ether_type, ip) = ethernet::payload(&*frame).ok()?;
+    let (field, length) = match ether_type {
+        EtherType::IPV4 => {
+            let header = usize::from(frame.get(ip)? & 0x0f).saturating_mul(4);
+            (ip.saturating_add(2), header.saturating_add(content))
+        }
+        // Everything after the fixed header counts.
+        _ => (ip.saturating_add(4), frame.len().saturating_sub(ip.saturating_add(40))),
+    };
+    let length = u16::try_from(length).ok()?;
+    frame.get_mut(field..field.saturating_add(2))?.copy_from_slice(&length.to_be_bytes());
+    Some(())
+}
+
+fn parse(frame: &[u8]) -> Option<Fragment<'_>> {
+    match ethernet::payload(frame).ok()? {
+        (EtherType::IPV4, ip) => parse_v4(frame, ip),
+        (EtherType::IPV6, ip) => parse_v6(frame, ip),
+        _ => None,
+    }
+}
+
+fn parse_v4(frame: &[u8], ip: usize) -> Option<Fragment<'_>> {
+    let header = usize::from(frame.u8_at(ip)? & 0x0f).saturating_mul(4);
+    let total = usize::from(frame.be16_at(ip.saturating_add(2))?);
+    let identification = u32::from(frame.be16_at(ip.saturating_add(4))?);
+    let flags = frame.be16_at(ip.saturating_add(6))?;
+    let protocol = frame.u8_at(ip.saturating_add(9))?;
+    let addresses = frame.get(ip.saturating_add(12)..ip.saturating_add(20))?.to_vec();
+    let start = ip.saturating_add(header);
+    let content = frame.get(start..ip.saturating_add(total))?;
+    let mut head = frame.get(..start)?.to_vec();
+    // Whole: no more-fragments flag, no offset. The header checksum is nobody's business here.
+    head.get_mut(ip.saturating_add(6)..ip.saturating_add(8))?.fill(0);
+    Some(Fragment {
+        key: Key { addresses, identification, protocol },
+        offset: usize::from(flags & 0x1fff).saturating_mul(8),
+        more: flags & 0x2000 != 0,
+        head,
+        content,
+    })
+}
+
+fn parse_v6(frame: &[u8], ip: usize) -> Option<Fragment<'_>> {
+    const FRAGMENT: u8 = 44;
+    const AH: u8 = 51;
+    /// Headers before the fragment header that are looked through, as in the classifier.
+    const MAX_HEADERS: usize = 6;
+    let payload = usize::from(frame.be16_at(ip.saturating_add(4))?);
+    let end = ip.saturating_add(40).saturating_add(payload);
+    let addresses = frame.get(ip.saturating_add(8)..ip.saturating_add(40))?.to_vec();
+    let mut next_field = ip.saturating_add(6);
+    let mut at = ip.saturating_add(40);
+    for _ in 0..=MAX_HEADERS {
+        let next = frame.u8_at(next_field)?;
+        if next != FRAGMENT {
+            let words = usize::from(frame.u8_at(at.saturating_add(1))?);
+            let size = if next == AH {
+                words.saturating_add(2).saturating_mul(4)
+            } else {
+                words.saturating_add(1).saturating_mul(8)
+            };
+            next_field = at;
+            at = at.saturating_add(size);
+            continue;
+        }
+        let following = frame.u8_at(at)?;
+        let offset_flags = frame.be16_at(at.saturating_add(2))?;
+        let identification = frame.be32_at(at.saturating_add(4))?;
+        let content = frame.get(at.saturating_add(8)..end)?;
+        let mut head = frame.get(..at)?.to_vec();
+        *head.get_mut(next_field)? = following;
+        return Some(Fragment {
+            // RFC 8200 §4.5: only addresses and identification count, not the next header.
+            key: Key { addresses, identification, protocol: 0 },
+            offset: usize::from(offset_flags >> 3).saturating_mul(8),
+            more: offset_flags & 1 != 0,
+            head,
+            content,
+        });
+    }
+    None
+}

@@ -1,0 +1,190 @@
+//! Which association a packet belongs to, and whether it comes by one of the paths that the ends told each other
+//! (RFC 9260 §3.3.2, §3.3.3, §8.5; RFC 5061 §4.2).
+//!
+//! The verification tag and the ports say which association it is: the receiver chose the tag at random. A packet with
+//! another association's tag from or to an address that is not its own is taken in all the same, since what was learnt
+//! may be out of date, and is a finding.
+
+use ss7guard_common::read::ReadAt as _;
+use ss7guard_common::wire::sctp::{self, chunk_type};
+use ss7guard_common::wire::{Address, Remote, SctpSpan, pad4};
+
+use crate::reassembly::table::{Limits, Table};
+
+/// Bounds; an association that is quiet for a day is forgotten, and then known by its tag alone.
+pub(super) const LIMITS: Limits =
+    Limits { octets: 8 << 20, entry_octets: 4_096, idle_ns: 24 * 3_600 * 1_000_000_000 };
+
+/// Addresses of one end that are kept.
+const MAX_ADDRESSES: usize = 32;
+
+/// Parameters of a chunk that are read.
+const MAX_PARAMETERS: usize = 64;
+
+/// Octets that an address costs.
+const ADDRESS_OCTETS: usize = 16;
+
+/// One direction of an association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    /// Verification tag, chosen by the receiver.
+    vtag: u32,
+    source_port: u16,
+    destination_port: u16,
+}
+
+/// Where a packet comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) way: Way,
+    /// Whether it carries the tag of an association whose addresses are others.
+    pub(super) foreign: bool,
+}
+
+/// Addresses of both ends, as seen in one direction.
+#[derive(Clone, Debug, Default)]
+struct Ends {
+    sources: Vec<Address>,
+    destinations: Vec<Address>,
+}
+
+/// What is known of associations.
+pub(super) struct Paths {
+    /// Associations whose set-up was seen.
+    known: Table<Way, Ends>,
+    /// Initiators that wait for an answer: by the tag they chose, with the answer's ports.
+    initiators: Table<Way, Ends>,
+}
+
+impl Paths {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            known: Table::new(limits),
+            initiators: Table::new(Limits { octets: limits.octets / 4, ..limits }),
+        }
+    }
+
+    pub(super) const fn octets(&self) -> usize {
+        self.known.octets().saturating_add(self.initiators.octets())
+    }
+
+    pub(super) fn expire(&mut self, now_ns: u64) {
+        self.known.expire(now_ns, |_| false);
+        self.initiators.expire(now_ns, |_| false);
+    }
+
+    /// Where the packet of a frame comes from; `None` if it has no SCTP header.
+    pub(super) fn origin(&self, frame: &[u8], span: &SctpSpan) -> Option<Origin> {
+        let header = sctp::header(frame, span.start, span.end).ok()?;
+        let way = Way {
+            vtag: header.vtag,
+            source_port: header.source_port,
+            destination_port: header.destination_port,
+        };
+        let source = span.network.address(frame, Remote::Source)?;
+        let destination = span.network.address(frame, Remote::Destination)?;
+        let foreign = self
+            .known
+            .get(&way)
+            .is_some_and(|ends| !ends.sources.contains(&source) || !ends.destinations.contains(&destination));
+        Some(Origin { way, foreign })
+    }
+
+    /// Learns from a packet that sets up an association or changes its addresses.
+    pub(super) fn learn(&mut self, frame: &[u8], span: &SctpSpan, now_ns: u64) -> Option<()> {
+        let header = sctp::header(frame, span.start, span.end).ok()?;
+        let off = span.start.saturating_add(sctp::HEADER_LEN);
+        let chunk = sctp::chunk(frame, off, span.end).ok()?;
+        let source = span.network.address(frame, Remote::Source)?;
+        let destination = span.network.address(frame, Remote::Destination)?;
+        let end = off.saturating_add(chunk.len);
+        let way = |vtag, source_port, destination_port| Way { vtag, source_port, destination_port };
+        let (near, far) = (header.source_port, header.destination_port);
+        match chunk.kind {
+            chunk_type::INIT if header.vtag == 0 => {
+                let tag = frame.be32_at(off.saturating_add(4))?;
+                let mut sources = addresses(frame, off.saturating_add(20), end);
+                sources.insert(0, source);
+                // The answer carries this tag, and comes back between the same ports.
+                keep(&mut self.initiators, &way(tag, far, near), sources, vec![destination], now_ns);
+            }
+            chunk_type::INIT_ACK => {
+                let answered = self.initiators.remove(&way(header.vtag, near, far))?;
+                let tag = frame.be32_at(off.saturating_add(4))?;
+                let mut acceptor = addresses(frame, off.saturating_add(20), end);
+                acceptor.insert(0, source);
+                // The INIT may have been sent to another address than the one that answers.
+                acceptor.extend(answered.destinations);
+                let initiator = answered.sources;
+                keep(&mut self.known, &way(tag, far, near), initiator.clone(), acceptor.clone(), now_ns);
+                keep(&mut self.known, &way(header.vtag, near, far), acceptor, initiator, now_ns);
+            }
+            chunk_type::ASCONF => {
+                // Serial number and an address parameter, then the changes: each has a header and an address in it.
+                let added = changes(frame, off.saturating_add(8), end);
+                let ends = self.known.get_mut(&way(header.vtag, near, far))?;
+                ends.sources.extend(added);
+                ends.sources.truncate(MAX_ADDRESSES);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+fn keep(
+    table: &mut Table<Way, Ends>,
+    way: &Way,
+    mut sources: Vec<Address>,
+    mut destinations: Vec<Address>,
+    now_ns: u64,
+) {
+    sources.truncate(MAX_ADDRESSES);
+    destinations.truncate(MAX_ADDRESSES);
+    table.remove(way);
+    let share = sources.len().saturating_add(destinations.len()).saturating_mul(ADDRESS_OCTETS);
+    if let Some(ends) = table.grow(way, share, now_ns) {
+        *ends = Ends { sources, destinations };
+    }
+}
+
+/// An address parameter at `at`: IPv4 (5) or IPv6 (6) (RFC 9260 §3.3.2.1).
+fn address(frame: &[u8], at: usize) -> Option<Address> {
+    match (frame.be16_at(at)?, frame.be16_at(at.saturating_add(2))?) {
+        (5, 8) => frame.be32_at(at.saturating_add(4)).map(Address::from_ipv4),
+        (6, 20) => {
+            let octets: [u8; 16] = frame.read_at(at.saturating_add(4))?;
+            Some(Address::from_ipv6(u128::from_be_bytes(octets)))
+        }
+        _ => None,
+    }
+}
+
+/// Offsets of the parameters from `at` on.
+fn parameters(frame: &[u8], mut at: usize, end: usize) -> Vec<(usize, u16)> {
+    let mut found = Vec::new();
+    while at.saturating_add(4) <= end && found.len() < MAX_PARAMETERS {
+        let (Some(kind), Some(len)) = (frame.be16_at(at), frame.be16_at(at.saturating_add(2))) else { break };
+        if len < 4 {
+            break;
+        }
+        found.push((at, kind));
+        at = at.saturating_add(pad4(usize::from(len)));
+    }
+    found
+}
+
+/// The addresses that an INIT or INIT ACK lists.
+fn addresses(frame: &[u8], at: usize, end: usize) -> Vec<Address> {
+    parameters(frame, at, end).into_iter().filter_map(|(at, _)| address(frame, at)).collect()
+}
+
+/// The addresses that an ASCONF adds (RFC 5061 §4.2.1).
+fn changes(frame: &[u8], at: usize, end: usize) -> Vec<Address> {
+    const ADD_IP: u16 = 0xc001;
+    parameters(frame, at, end)
+        .into_iter()
+        .filter(|(_, kind)| *kind == ADD_IP)
+        .filter_map(|(at, _)| address(frame, at.saturating_add(8)))
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! Fragments of user messages, by their number: runs of neighbours that grow together (RFC 9260 §6.9, RFC 8260 §2.2).
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Octets that a fragment costs besides its content.
+pub(super) const FRAGMENT_OVERHEAD: usize = 96;
+
+/// One fragment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fragment {
+    pub(super) octets: Vec<u8>,
+    /// First of its message.
+    pub(super) begin: bool,
+    /// Last of its message.
+    pub(super) end: bool,
+    /// Came in a packet with a wrong checksum: a receiver would not have taken it.
+    pub(super) bad_checksum: bool,
+    /// Stream, stream sequence number and whether it is unordered: the same in all fragments of a message.
+    pub(super) belongs: (u16, u32, bool),
+    /// PPID, where the fragment has one.
+    pub(super) ppid: u32,
+}
+
+/// Neighbours without a gap.
+#[derive(Debug, Default)]
+struct Run {
+    fragments: VecDeque<Fragment>,
+    /// Whether the same number came with different octets.
+    conflict: bool,
+}
+
+/// A message that is whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// Number of its first fragment.
+    pub(super) first: i64,
+    /// Length of each of its fragments.
+    pub(super) lengths: Vec<usize>,
+    /// PPID of the first fragment.
+    pub(super) ppid: u32,
+    /// Its octets.
+    pub(super) octets: Vec<u8>,
+    /// Whether the same number came with different octets.
+    pub(super) conflict: bool,
+    /// Whether fragments disagree about stream or sequence number.
+    pub(super) mixed: bool,
+    /// Whether one came with a wrong checksum.
+    pub(super) bad_checksum: bool,
+}
+
+/// What became of a fragment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Kept.
+    Kept,
+    /// There already.
+    Repeated,
+    /// There already, with other octets.
+    Conflict,
+    /// It completed this message.
+    Whole(Message),
+}
+
+/// The unfinished messages of one sequence of numbers.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// By the number of the first fragment.
+    runs: BTreeMap<i64, Run>,
+}
+
+impl Runs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Unfinished messages, or pieces of these.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Gives up the first; gives the octets that it held, with their overhead.
+    pub(super) fn drop_first(&mut self) -> usize {
+        let held = |fragment: &Fragment| fragment.octets.len().saturating_add(FRAGMENT_OVERHEAD);
+        self.runs.pop_first().map_or(0, |(_, run)| run.fragments.iter().map(held).sum())
+    }
+
+    /// Takes the fragment with this number.
+    pub(super) fn add(&mut self, number: i64, fragment: Fragment) -> Added {
+        if let Some(added) = self.again(number, &fragment) {
+            return added;
+        }
+        let (begin, end) = (fragment.begin, fragment.end);
+        let previous = number.saturating_sub(1);
+        let left = self.runs.range(..number).next_back().map(|(first, run)| (*first, run));
+        let left = left.filter(|(first, run)| {
+            let last = first.saturating_add(len_of(run)).saturating_sub(1);
+            last == previous && !begin && run.fragments.back().is_some_and(|last| !last.end)
+        });
+        let first = left.map_or(number, |(first, _)| first);
+        let run = self.runs.entry(first).or_default();
+        run.fragments.push_back(fragment);
+        let next = number.saturating_add(1);
+        let joins = |run: &Run| run.fragments.front().is_some_and(|first| !first.begin);
+        if !end && self.runs.get(&next).is_some_and(joins) {
+            self.join(first, next);
+        }
+        let is_whole = |run: &Run| {
+            run.fragments.front().is_some_and(|first| first.begin)
+                && run.fragments.back().is_some_and(|last| last.end)
+        };
+        if !self.runs.get(&first).is_some_and(is_whole) {
+            return Added::Kept;
+        }
+        self.runs.remove(&first).map_or(Added::Kept, |run| Added::Whole(message(first, &run)))
+    }
+
+    /// What is said of a fragment whose number is there already.
+    fn again(&mut self, number: i64, fragment: &Fragment) -> Option<Added> {
+        let (first, run) = self.runs.range_mut(..=number).next_back()?;
+        let index = usize::try_from(number.saturating_sub(*first)).ok()?;
+        let held = run.fragments.get_mut(index)?;
+        if held.octets == fragment.octets && (held.begin, held.end) == (fragment.begin, fragment.end) {
+            held.bad_checksum &= fragment.bad_checksum;
+            return Some(Added::Repeated);
+        }
+        // A receiver keeps the first that it took; it took none with a wrong checksum.
+        if held.bad_checksum && !fragment.bad_checksum {
+            held.octets.clone_from(&fragment.octets);
+            held.bad_checksum = false;
+        }
+        run.conflict = true;
+        Some(Added::Conflict)
+    }
+
+    /// Joins the run that starts at `next` to the one that starts at `first`; the shorter one moves.
+    fn join(&mut self, first: i64, next: i64) {
+        let (Some(right), Some(left)) = (self.runs.remove(&next), self.runs.get_mut(&first)) else { return };
+        left.conflict |= right.conflict;
+        if left.fragments.len() >= right.fragments.len() {
+            left.fragments.extend(right.fragments);
+        } else {
+            let mut fragments = right.fragments;
+            for fragment in std::mem::take(&mut left.fragments).into_iter().rev() {
+                fragments.push_front(fragment);
+            }
+            left.fragments = fragments;
+        }
+    }
+}
+
+fn len_of(run: &Run) -> i64 {
+    i64::try_from(run.fragments.len()).unwrap_or(i64::MAX)
+}
+
+fn message(first: i64, run: &Run) -> Message {
+    let belongs = run.fragments.front().map(|first| first.belongs);
+    let mut octets = Vec::with_capacity(run.fragments.iter().map(|fragment| fragment.octets.len()).sum());
+    for fragment in &run.fragments {
+        octets.extend_from_slice(&fragment.octets);
+    }
+    Message {
+        first,
+        lengths: run.fragments.iter().map(|fragment| fragment.octets.len()).collect(),
+        ppid: run.fragments.front().map_or(0, |first| first.ppid),
+        octets,
+        conflict: run.conflict,
+        mixed: run.fragments.iter().any(|fragment| Some(fragment.belongs) != belongs),
+        bad_checksum: run.fragments.iter().any(|fragment| fragment.bad_checksum),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(text: &[u8], begin: bool, end: bool) -> Fragment {
+        Fragment { octets: text.to_vec(), begin, end, ..Fragment::default() }
+    }
+
+    fn whole(added: Added) -> Vec<u8> {
+        let Added::Whole(message) = added else { panic!("{added:?}") };
+        message.octets
+    }
+
+    #[test]
+    fn every_order_of_arrival_gives_the_message() {
+        let parts: [(i64, &[u8], bool, bool); 4] = [
+            (7, b"a", true, false),
+            (8, b"b", false, false),
+            (9, b"c", false, false),
+            (10, b"d", false, true),
+        ];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1], [0, 3, 1, 2]] {
+            let mut runs = Runs::default();
+            let mut last = Added::Kept;
+            for (turn, index) in order.into_iter().enumerate() {
+                let (number, text, begin, end) = parts[index];
+                last = runs.add(number, fragment(text, begin, end));
+                assert_eq!(turn == 3, matches!(last, Added::Whole(_)), "{order:?}");
+            }
+            assert_eq!(whole(last), b"abcd");
+            assert!(runs.is_empty());
+        }
+    }
+
+    #[test]
+    fn neighbours_of_other_messages_stay_apart() {
+        let mut runs = Runs::default();
+        runs.add(1, fragment(b"a", true, false));
+        runs.add(3, fragment(b"c", true, false));
+        assert_eq!(whole(runs.add(2, fragment(b"b", false, true))), b"ab");
+        assert_eq!(whole(runs.add(4, fragment(b"d", false, true))), b"cd");
+        // A message that never ends, and one that starts right after it.
+        runs.add(5, fragment(b"e", true, false));
+        runs.add(6, fragment(b"f", true, false));
+        assert_eq!(whole(runs.add(7, fragment(b"g", false, true))), b"fg");
+        assert_eq!(runs.len(), 1);
+    }
+
+    #[test]
+    fn a_repetition_changes_nothing_and_a_contradiction_shows() {
+        let mut runs = Runs::default();
+        runs.add(1, fragment(b"a", true, false));
+        assert_eq!(runs.add(1, fragment(b"a", true, false)), Added::Repeated);
+        assert_eq!(runs.add(1, fragment(b"x", true, false)), Added::Conflict);
+        let Added::Whole(message) = runs.add(2, fragment(b"b", false, true)) else { panic!() };
+        assert_eq!((message.octets.as_slice(), message.conflict, message.mixed), (&b"ab"[..], true, false));
+    }
+
+    #[test]
+    fn what_a_receiver_would_not_have_taken_gives_way() {
+        let mut runs = Runs::default();
+        runs.add(1, Fragment { bad_checksum: true, ..fragment(b"x", true, false) });
+        assert_eq!(runs.add(1, fragment(b"a", true, false)), Added::Conflict);
+        assert_eq!(whole(runs.add(2, fragment(b"b", false, true))), b"ab");
+    }
+}

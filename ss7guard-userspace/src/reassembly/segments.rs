@@ -1,0 +1,131 @@
+//! SCCP segments put together (Q.714 §4.1.1.2.2, §4.1.1.2.3; parameter of Q.713 §3.17).
+//!
+//! Segments of one message share the calling party address, the segmentation local reference and the routing label.
+//! Any order is accepted, and the SLS may differ: a receiver may be as lenient. Such forms are findings.
+
+use std::collections::HashMap;
+
+use crate::inspect::findings::{Finding, Findings};
+use crate::inspect::message::Message;
+use crate::inspect::sccp::{Address, Sccp};
+use crate::reassembly::table::{Counts, Limits, Table};
+
+/// Bounds: Q.714 §4.1.1.2.3 has the reassembly timer run 10 to 20 s; a message has at most 16 segments.
+pub(super) const LIMITS: Limits = Limits { octets: 16 << 20, entry_octets: 80_000, idle_ns: 20_000_000_000 };
+
+/// Octets that a segment costs besides its content.
+const SEGMENT_OVERHEAD: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    opc: u32,
+    dpc: u32,
+    ni: u8,
+    calling: Address,
+    local_reference: u32,
+}
+
+#[derive(Default)]
+struct Partial {
+    /// By the number of segments that remain after it, 0 to 15.
+    segments: HashMap<u8, Vec<u8>>,
+    /// Segments that remain after the first, once that is here.
+    after_first: Option<u8>,
+    /// Segments that remained after the one that came last.
+    last: Option<u8>,
+    sls: Option<u8>,
+    findings: Findings,
+}
+
+/// A message whose segments are all here.
+pub(super) struct Whole {
+    /// Its data.
+    pub(super) data: Vec<u8>,
+    /// Odd forms of the segmentation.
+    pub(super) findings: Findings,
+}
+
+/// Messages of which segments are missing.
+pub(super) struct Segments {
+    table: Table<Key, Partial>,
+}
+
+impl Segments {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { table: Table::new(limits) }
+    }
+
+    pub(super) const fn counts(&self) -> Counts {
+        self.table.counts
+    }
+
+    pub(super) const fn octets(&self) -> usize {
+        self.table.octets()
+    }
+
+    pub(super) fn expire(&mut self, now_ns: u64) {
+        self.table.expire(now_ns, |_| true);
+    }
+
+    /// Takes a segment; gives the whole if it was the last one missing.
+    pub(super) fn add(&mut self, message: &Message<'_>, sccp: &Sccp<'_>, now_ns: u64) -> Option<Whole> {
+        let segmentation = sccp.segmentation?;
+        let label = message.m3ua.label;
+        let key = Key {
+            opc: label.opc,
+            dpc: label.dpc,
+            ni: label.ni,
+            calling: sccp.calling,
+            local_reference: segmentation.local_reference,
+        };
+        let counts = &mut self.table.counts;
+        counts.pieces = counts.pieces.saturating_add(1);
+        let share = sccp.data.len().saturating_add(SEGMENT_OVERHEAD);
+        let Some(partial) = self.table.grow(&key, share, now_ns) else {
+            self.table.counts.refused = self.table.counts.refused.saturating_add(1);
+            return None;
+        };
+        let remaining = segmentation.remaining;
+        let held = partial.segments.get(&remaining);
+        if held.is_some_and(|held| held == sccp.data)
+            && segmentation.first == (partial.after_first == Some(remaining))
+        {
+            self.table.counts.repeated = self.table.counts.repeated.saturating_add(1);
+            self.table.shrink(&key, share);
+            return None;
+        }
+        let another_first = segmentation.first && partial.after_first.is_some();
+        let beyond = !segmentation.first && partial.after_first.is_some_and(|first| remaining >= first);
+        if held.is_some() || another_first || beyond {
+            partial.findings.note(Finding::SegmentConflict, 0);
+            self.table.counts.conflicts = self.table.counts.conflicts.saturating_add(1);
+        }
+        let partial = self.table.get_mut(&key)?;
+        // The first segment comes first, and each later one has one less to follow.
+        let in_order = match partial.last {
+            None => segmentation.first,
+            Some(last) => last.checked_sub(1) == Some(remaining),
+        };
+        if !in_order {
+            partial.findings.note(Finding::SegmentOrder, 0);
+        }
+        if partial.sls.is_some_and(|sls| sls != label.sls) {
+            partial.findings.note(Finding::SegmentOrder, 0);
+        }
+        partial.sls = Some(label.sls);
+        partial.last = Some(remaining);
+        if segmentation.first {
+            partial.after_first = Some(remaining);
+        }
+        partial.segments.insert(remaining, sccp.data.to_vec());
+        let first = partial.after_first?;
+        let mut data = Vec::new();
+        for remaining in (0..=first).rev() {
+            data.extend_from_slice(partial.segments.get(&remaining)?);
+        }
+        let findings = partial.findings;
+        self.table.remove(&key);
+        self.table.counts.completed = self.table.counts.completed.saturating_add(1);
+        Some(Whole { data, findings })
+    }
+}
