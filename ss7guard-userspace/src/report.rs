@@ -111,13 +111,14 @@ fn alert(decision: &Decision, scene: &Scene<'_>) -> Value {
     let evidence: Vec<Value> = decision
         .evidence
         .iter()
-        .map(|evidence| {
-            json!({
-                "component": evidence.component,
-                "opcode": evidence.opcode,
-                "operation": evidence.operation,
+        .map(|evidence| match evidence.operation {
+            Some(operation) => json!({
+                "component": operation.component,
+                "opcode": operation.opcode,
+                "operation": operation.name,
                 "why": evidence.why,
-            })
+            }),
+            None => json!({ "why": evidence.why }),
         })
         .collect();
     json!({

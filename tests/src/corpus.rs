@@ -1,6 +1,7 @@
 //! The labelled captures, and running the decoder over them.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -67,4 +68,46 @@ pub fn by_place(records: &[Value]) -> HashMap<(u64, u64), &Value> {
             ((record["frame"].as_u64().unwrap_or(0), record["chunk"].as_u64().unwrap_or(0)), record)
         })
         .collect()
+}
+
+/// A configuration made from the corpus' network data, as an operator would write it.
+///
+/// # Panics
+/// The data is not as it should be.
+#[must_use]
+pub fn configuration(networks: &Value) -> String {
+    let mut text = "schema = 1\n".to_owned();
+    let mut home_addresses = Vec::new();
+    for link in networks["links"].as_array().expect("links") {
+        for key in ["home_ip", "home_ip6"] {
+            let address = link[key].as_str().expect("address").to_owned();
+            if !home_addresses.contains(&address) {
+                home_addresses.push(address);
+            }
+        }
+        for key in ["peer_ip", "peer_ip6"] {
+            let (address, codes) = (&link[key], &link["allowed_opcs"]);
+            writeln!(text, "[[peer]]\naddress = {address}\nside = \"interconnect\"\npoint_codes = {codes}")
+                .expect("text");
+        }
+    }
+    for address in home_addresses {
+        writeln!(text, "[[peer]]\naddress = {address:?}\nside = \"home\"").expect("text");
+    }
+    for agreement in networks["cat1_agreements"].as_array().expect("agreements") {
+        let (operations, prefix) = (&agreement["opcodes"], &agreement["cgpa_gt"]);
+        writeln!(text, "[[agreement]]\noperations = {operations}\ngt_prefixes = [{prefix}]").expect("text");
+    }
+    let others = networks["networks"].as_array().expect("networks");
+    for operator in std::iter::once(&networks["home"]).chain(others) {
+        let text_of = |key: &str| operator[key].as_str().expect("text").to_owned();
+        let imsi = text_of("mcc") + &text_of("mnc");
+        let (name, home, gts) = (&operator["name"], operator["role"] == "home", &operator["gt_prefixes"]);
+        writeln!(
+            text,
+            "[[operator]]\nname = {name}\nhome = {home}\ngt_prefixes = {gts}\nimsi_prefixes = [{imsi:?}]"
+        )
+        .expect("text");
+    }
+    text
 }

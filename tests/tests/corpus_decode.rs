@@ -70,7 +70,7 @@ fn compare_in(folder: &Path, name: &str) {
             }
         }
     }
-    assert!(messages > 1_000, "{messages} messages");
+    assert!(messages > 500, "{messages} messages");
     for (field, (agree, all, example)) in &score {
         assert!(*agree as f64 >= LEAST * *all as f64, "{field}: {agree} of {all}, e.g. {example:?}");
     }
@@ -90,4 +90,9 @@ fn attacks_decode_as_their_labels_say() {
 #[test]
 fn campaigns_decode_as_their_labels_say() {
     println!("compared in {} folders", compare("03_campaigns"));
+}
+
+#[test]
+fn evasions_decode_as_their_labels_say() {
+    assert!(compare("04_evasions") > 0);
 }

@@ -1,36 +1,10 @@
 //! Replay over the corpus: every category 1 attack is found, and no benign message is held to be one.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use ss7guard_lab::corpus::{by_place, folders, labels, run_lines};
-
-/// A configuration made from the corpus' network data, as an operator would write it.
-fn configuration(networks: &Value) -> String {
-    let mut text = "schema = 1\n".to_owned();
-    let mut home_addresses = Vec::new();
-    for link in networks["links"].as_array().expect("links") {
-        for key in ["home_ip", "home_ip6"] {
-            let address = link[key].as_str().expect("address").to_owned();
-            if !home_addresses.contains(&address) {
-                home_addresses.push(address);
-            }
-        }
-        for key in ["peer_ip", "peer_ip6"] {
-            writeln!(text, "[[peer]]\naddress = {}\nside = \"interconnect\"", link[key]).expect("text");
-        }
-    }
-    for address in home_addresses {
-        writeln!(text, "[[peer]]\naddress = {address:?}\nside = \"home\"").expect("text");
-    }
-    for agreement in networks["cat1_agreements"].as_array().expect("agreements") {
-        let (operations, prefix) = (&agreement["opcodes"], &agreement["cgpa_gt"]);
-        writeln!(text, "[[agreement]]\noperations = {operations}\ngt_prefixes = [{prefix}]").expect("text");
-    }
-    text
-}
+use ss7guard_lab::corpus::{by_place, configuration, folders, labels, run_lines};
 
 #[test]
 fn every_category_1_attack_is_found_and_nothing_benign_is() {

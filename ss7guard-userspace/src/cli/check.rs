@@ -1,5 +1,6 @@
 //! `ss7guard check`: validates a configuration and says what it means.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use ss7guard_common::verdict::{Class, Reason};
 
 use crate::cli::output::{Format, Output, table};
 use crate::config::{Config, DEFAULT_PATH};
+use crate::inspect::findings::Finding;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -35,6 +37,10 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         })
         .map(|reason| (reason.as_str(), record.policy((*reason).into()).as_str()))
         .collect();
+    let findings: Vec<(&str, &str)> = Finding::ALL
+        .iter()
+        .map(|finding| (finding.as_str(), config.findings.of(*finding).as_str()))
+        .collect();
     if args.output.format() == Format::Json {
         let exceptions: serde_json::Map<_, _> =
             exceptions.iter().map(|(reason, action)| ((*reason).to_owned(), json!(action))).collect();
@@ -47,22 +53,28 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
                 "peers": config.peers.len(),
                 "blocks": config.blocks.len(),
                 "agreements": config.agreements.len(),
+                "operators": config.operators.len(),
                 "exceptions": exceptions,
+                "findings": findings.iter().copied().collect::<BTreeMap<_, _>>(),
             })
         );
         return Ok(ExitCode::SUCCESS);
     }
     println!("{}: ok", args.config.display());
     println!(
-        "mode {}, interfaces {:?}, {} peers, {} block entries, {} agreements",
+        "mode {}, interfaces {:?}, {} peers, {} operators, {} block entries, {} agreements",
         config.mode.as_str(),
         config.interfaces,
         config.peers.len(),
+        config.operators.len(),
         config.blocks.len(),
         config.agreements.len()
     );
     let rows: Vec<Vec<String>> =
         exceptions.iter().map(|(reason, action)| vec![(*reason).to_owned(), (*action).to_owned()]).collect();
     println!("{}", table(&["exception", "action"], &rows));
+    let rows: Vec<Vec<String>> =
+        findings.iter().map(|(finding, action)| vec![(*finding).to_owned(), (*action).to_owned()]).collect();
+    println!("{}", table(&["finding", "action"], &rows));
     Ok(ExitCode::SUCCESS)
 }

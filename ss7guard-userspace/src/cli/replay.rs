@@ -119,8 +119,8 @@ impl Summary {
         if verdict == Verdict::Allow {
             return;
         }
-        let operation = match judged.decision.evidence.first() {
-            Some(evidence) => evidence.operation.to_owned(),
+        let operation = match judged.decision.evidence.iter().find_map(|evidence| evidence.operation) {
+            Some(operation) => operation.name.to_owned(),
             None => judged
                 .message
                 .and_then(|message| message.invokes().next())

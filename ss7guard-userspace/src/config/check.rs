@@ -12,8 +12,11 @@ use ss7guard_common::verdict::{Action, Class, Reason};
 use toml::Spanned;
 
 use crate::config::raw::{self, BlockName, Deployment, GlobalMode, SideName, Size, TextOrNumber};
-use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, units};
+use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, RuleModes, units};
+use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::operations;
+use crate::screening::operators::Operator;
+use crate::screening::{FindingAction, FindingActions};
 
 /// What is wrong, and where.
 pub(super) struct Fault {
@@ -69,7 +72,15 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         ring_bytes: ring_bytes(file.limits.ring_bytes.as_ref())?,
         block_entries: block_entries(file.limits.block_entries.as_ref())?,
         exceptions: exceptions(&file.exceptions)?,
-        peers: peers(&file.peer, bits)?,
+        findings: findings(&file.findings)?,
+        operators: operators(&file.operator)?,
+        modes: RuleModes {
+            category2: file.rules.category2.mode,
+            category3: file.rules.category3.mode,
+            sms: file.rules.sms.mode,
+            spoofing: file.rules.spoofing.mode,
+        },
+        peers: peers(&file.peer, bits, format)?,
         blocks: file.block.iter().map(|entry| block(entry, format)).collect::<Checked<_>>()?,
         category1: Category1 {
             mode: category1.mode,
@@ -188,7 +199,91 @@ fn exceptions(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checke
         .collect()
 }
 
-fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8) -> Checked<Vec<Peer>> {
+fn findings(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checked<FindingActions> {
+    let mut actions = FindingActions::default();
+    for (key, value) in table {
+        let name = key.get_ref();
+        let finding = Finding::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = Finding::ALL.iter().map(|finding| finding.as_str()).collect();
+            fault(key, format!("{name:?} is no finding; these are: {}", names.join(", ")))
+        })?;
+        let wrong = value.get_ref();
+        let action = FindingAction::ALL.into_iter().find(|action| wrong.as_str() == Some(action.as_str()));
+        let action = action.ok_or_else(|| {
+            fault(value, format!("{wrong} is no action: write \"note\", \"alert\" or \"block\""))
+        })?;
+        actions.set.insert(finding, action);
+    }
+    Ok(actions)
+}
+
+fn operators(operators: &[Spanned<raw::Operator>]) -> Checked<Vec<Operator>> {
+    let mut names = HashSet::new();
+    let (mut gts, mut imsis) = (HashSet::new(), HashSet::new());
+    let mut checked = Vec::new();
+    for operator in operators {
+        let inside = operator.get_ref();
+        let name = inside.name.get_ref();
+        if name.is_empty() || !names.insert(name) {
+            return Err(fault(
+                &inside.name,
+                format!("{name:?} is no name of its own: each operator has one"),
+            ));
+        }
+        if inside.gt_prefixes.is_empty() && inside.imsi_prefixes.is_empty() {
+            return Err(fault(operator, "an operator has at least one GT prefix or IMSI prefix"));
+        }
+        checked.push(Operator {
+            name: name.clone(),
+            home: inside.home,
+            gt_prefixes: prefixes(&inside.gt_prefixes, "GT", 21, &mut gts)?,
+            imsi_prefixes: prefixes(&inside.imsi_prefixes, "IMSI", 15, &mut imsis)?,
+        });
+    }
+    if !checked.is_empty() && !checked.iter().any(|operator| operator.home) {
+        let last = operators.last().map(Spanned::span);
+        return Err(Fault {
+            span: last,
+            message: "one operator is yours: write home = true in it".to_owned(),
+        });
+    }
+    Ok(checked)
+}
+
+/// Prefixes of digits that no operator before has.
+fn prefixes<'a>(
+    prefixes: &'a [Spanned<String>],
+    kind: &str,
+    longest: usize,
+    seen: &mut HashSet<&'a String>,
+) -> Checked<Vec<String>> {
+    prefixes
+        .iter()
+        .map(|prefix| {
+            let text = prefix.get_ref();
+            digits(prefix, kind, longest)?;
+            if !seen.insert(text) {
+                return Err(fault(prefix, format!("{kind} prefix {text:?} is there twice")));
+            }
+            Ok(text.clone())
+        })
+        .collect()
+}
+
+fn digits(prefix: &Spanned<String>, kind: &str, longest: usize) -> Checked<()> {
+    let text = prefix.get_ref();
+    if !text.is_empty() && text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(fault(prefix, format!("{text:?} is no {kind} prefix: write 1 to {longest} digits")))
+}
+
+fn point_code(pc: &Spanned<TextOrNumber>, format: Format) -> Checked<u32> {
+    let text = text_of(pc.get_ref());
+    point_code::parse(&text, format).map_err(|error| fault(pc, format!("{text:?} is no point code: {error}")))
+}
+
+fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8, format: Format) -> Checked<Vec<Peer>> {
     let mut seen = HashSet::new();
     peers
         .iter()
@@ -215,6 +310,11 @@ fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8) -> Checked<Vec<Peer>> {
                     Some(bits) => point_code_bits(bits)?,
                     None => default_bits,
                 },
+                point_codes: peer
+                    .point_codes
+                    .iter()
+                    .map(|pc| point_code(pc, format))
+                    .collect::<Checked<_>>()?,
             })
         })
         .collect()
@@ -229,9 +329,7 @@ fn text_of(value: &TextOrNumber) -> String {
 
 fn block(entry: &Spanned<raw::Block>, format: Format) -> Checked<Block> {
     let entry = entry.get_ref();
-    let text = text_of(entry.pc.get_ref());
-    let point_code = point_code::parse(&text, format)
-        .map_err(|error| fault(&entry.pc, format!("{text:?} is no point code: {error}")))?;
+    let point_code = point_code(&entry.pc, format)?;
     let ni = match &entry.ni {
         None => None,
         Some(ni) => network_indicator(&text_of(ni.get_ref())).map_err(|message| fault(ni, message))?,
@@ -290,16 +388,7 @@ fn agreement(agreement: &Spanned<raw::Agreement>) -> Checked<Agreement> {
     let gt_prefixes = inside
         .gt_prefixes
         .iter()
-        .map(|prefix| {
-            let text = prefix.get_ref();
-            let digits =
-                !text.is_empty() && text.len() <= 21 && text.bytes().all(|byte| byte.is_ascii_digit());
-            if digits {
-                Ok(text.clone())
-            } else {
-                Err(fault(prefix, format!("{text:?} is no GT prefix: write 1 to 21 digits")))
-            }
-        })
+        .map(|prefix| digits(prefix, "GT", 21).map(|()| prefix.get_ref().clone()))
         .collect::<Checked<_>>()?;
     Ok(Agreement { operations, gt_prefixes, reason: inside.reason.clone() })
 }

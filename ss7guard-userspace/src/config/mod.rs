@@ -17,6 +17,8 @@ use ss7guard_common::abi::{self, Mode, Side};
 use ss7guard_common::point_code::Format;
 use ss7guard_common::wire::Address;
 
+use crate::screening::FindingActions;
+use crate::screening::operators::Operator;
 pub use check::network_indicator;
 pub use raw::{AttachMode, Deployment, EgressMode, RuleMode};
 pub use units::{parse_duration, show_duration};
@@ -58,6 +60,8 @@ pub struct Peer {
     pub side: Side,
     /// Width of its point codes in bits.
     pub point_code_bits: u8,
+    /// Originating point codes that it may use; any if there are none here.
+    pub point_codes: Vec<u32>,
 }
 
 /// A block entry of the configuration.
@@ -106,6 +110,19 @@ pub struct Category1 {
     pub ttl: Duration,
 }
 
+/// How far each of the other rules goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleModes {
+    /// Category 2.
+    pub category2: RuleMode,
+    /// Category 3.
+    pub category3: RuleMode,
+    /// Short messages.
+    pub sms: RuleMode,
+    /// Addresses that are not the sender's.
+    pub spoofing: RuleMode,
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -143,6 +160,12 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// The rule for category 1.
     pub category1: Category1,
+    /// The other rules.
+    pub modes: RuleModes,
+    /// Actions for findings that differ from the fresh ones.
+    pub findings: FindingActions,
+    /// Operators.
+    pub operators: Vec<Operator>,
     /// Agreements.
     pub agreements: Vec<Agreement>,
 }

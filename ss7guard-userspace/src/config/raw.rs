@@ -19,7 +19,11 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) exceptions: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     #[serde(default)]
+    pub(super) findings: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    #[serde(default)]
     pub(super) peer: Vec<Spanned<Peer>>,
+    #[serde(default)]
+    pub(super) operator: Vec<Spanned<Operator>>,
     #[serde(default)]
     pub(super) block: Vec<Spanned<Block>>,
     #[serde(default)]
@@ -138,6 +142,20 @@ pub(super) struct Peer {
     pub(super) address: Spanned<String>,
     pub(super) side: SideName,
     pub(super) point_code_bits: Option<Spanned<u8>>,
+    #[serde(default)]
+    pub(super) point_codes: Vec<Spanned<TextOrNumber>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operator {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) home: bool,
+    #[serde(default)]
+    pub(super) gt_prefixes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) imsi_prefixes: Vec<Spanned<String>>,
 }
 
 /// A point code or indicator as text or number.
@@ -163,6 +181,16 @@ pub(super) struct Block {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Rules {
     pub(super) category1: Category1,
+    pub(super) category2: Rule,
+    pub(super) category3: Rule,
+    pub(super) sms: Rule,
+    pub(super) spoofing: Rule,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rule {
+    pub(super) mode: RuleMode,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

@@ -102,7 +102,8 @@ fn wanted(judged: &Judged<'_>, decision: &Decision, config: &Config) -> Option<B
         return None;
     }
     let message = judged.message?;
-    let operation = decision.evidence.first().map_or("category 1", |evidence| evidence.operation);
+    let operation = decision.evidence.iter().find_map(|evidence| evidence.operation);
+    let operation = operation.map_or("category 1", |operation| operation.name);
     let from = message.calling_gt().unwrap_or("no global title");
     Some(BlockRequest {
         point_code: message.m3ua.label.opc,

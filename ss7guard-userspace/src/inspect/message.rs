@@ -5,7 +5,7 @@ use std::fmt;
 use ss7guard_common::wire::m3ua::{Data, SI_SCCP};
 
 use crate::inspect::ber::{BerError, Work};
-use crate::inspect::findings::Findings;
+use crate::inspect::findings::{Finding, Findings};
 use crate::inspect::gsm_map::{self, Identities, Protocol, extract};
 use crate::inspect::sccp::{self, Sccp, SccpError};
 use crate::inspect::tcap::{self, Code, Component, ComponentKind, Tcap, TcapError};
@@ -171,7 +171,11 @@ impl<'a> Message<'a> {
         sccp::decode(user_part, &mut self.sccp, &mut work.findings).map_err(Problem::Sccp)?;
         let Some(sccp) = &self.sccp else { return Ok(Outcome::NotSccp) };
         if sccp.is_management() {
-            return Ok(Outcome::Management);
+            if sccp.holds_management() {
+                return Ok(Outcome::Management);
+            }
+            // A translator on the way may put another subsystem number there.
+            work.findings.note(Finding::ManagementMismatch, sccp.data_offset);
         }
         if sccp.segmentation.is_some_and(|part| part.is_part()) {
             return Ok(Outcome::Segment);
@@ -264,8 +268,13 @@ mod tests {
 
     #[test]
     fn management_and_segments_are_outcomes_of_their_own() {
-        let management = [0x09, 0x00, 0x03, 0x05, 0x07, 0x02, 0x42, 0x01, 0x02, 0x42, 0x01, 0x01, 0x01];
+        let mut management =
+            vec![0x09, 0x00, 0x03, 0x05, 0x07, 0x02, 0x42, 0x01, 0x02, 0x42, 0x01, 0x05, 1, 8, 1, 2, 0];
         assert_eq!(Message::decode(data(3), &management).outcome, Outcome::Management);
+        // The same subsystem, and something else inside.
+        management[12] = 0x62;
+        let message = Message::decode(data(3), &management);
+        assert!(message.findings.contains(Finding::ManagementMismatch), "{:?}", message.findings);
         let segment = [
             0x11, 0x01, 0x0f, 0x04, 0x06, 0x08, 0x09, 0x02, 0x42, 0x06, 0x02, 0x42, 0x08, 0x01, 0x62, 0x10,
             0x04, 0x81, 0, 0, 1, 0,

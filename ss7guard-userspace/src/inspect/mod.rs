@@ -20,6 +20,7 @@ pub mod ber;
 pub mod digits;
 pub mod findings;
 pub mod gsm_map;
+pub mod m3ua;
 pub mod message;
 pub mod record;
 pub mod sccp;

@@ -302,6 +302,11 @@ pub fn decode<'a>(
             _ => return Err(TcapError::UnexpectedElement { offset: element.offset }),
         }
     }
+    if kind == Kind::End
+        && let Some(invoke) = tcap.components.iter().find(|one| one.kind == ComponentKind::Invoke)
+    {
+        work.findings.note(Finding::InvokeInEnd, invoke.offset);
+    }
     let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
     let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
     if needs_otid && tcap.otid.is_none() {
@@ -502,6 +507,12 @@ fn component<'a>(
         ComponentKind::Reject => parameter = reader.next(work)?,
     }
     note_rest(&reader, work);
+    if invoke_id.is_some_and(i32::is_negative) {
+        work.findings.note(Finding::NegativeInvokeId, first.offset);
+    }
+    if kind == ComponentKind::Invoke && found.iter().any(|other| other.kind == ComponentKind::Invoke) {
+        work.findings.note(Finding::SeveralInvokes, element.offset);
+    }
     found.push(Component { kind, invoke_id, linked_id, operation, error, parameter, offset: element.offset });
     Ok(())
 }

@@ -40,6 +40,7 @@ pub use table::{Counts, Limits};
 
 use crate::host::{Host, complete_message, endpoints};
 use crate::inspect::findings::{Finding, Findings};
+use crate::inspect::m3ua;
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::record::Place;
 use crate::reassembly::checksum::Checksum;
@@ -187,6 +188,7 @@ impl Reassembler {
         if verdict.verdict.reason() == Some(Reason::IpFragment) {
             match self.ip.add(arrival.octets, arrival.now_ns) {
                 ip::Added::Whole(packet) => {
+                    scene.notes.note(Finding::IpFragments, 0);
                     let _ = self.packet(host, &packet, &mut scene, sink);
                 }
                 ip::Added::Waiting => scene.frame(verdict, What::Part, sink),
@@ -251,7 +253,6 @@ impl Reassembler {
         sink: &mut dyn FnMut(&Seen<'_>),
     ) {
         let bad = checksum::of(frame, span) == Checksum::Wrong;
-        scene.notes = Findings::default();
         if bad {
             scene.notes.note(Finding::BadChecksum, 0);
         }
@@ -286,6 +287,7 @@ impl Reassembler {
         let Some(packet) = packet_with(frame, span, whole) else { return };
         let notes = scene.notes;
         for (holds, finding) in [
+            (true, Finding::SctpFragments),
             (whole.conflict, Finding::TsnConflict),
             (whole.mixed, Finding::FragmentMismatch),
             (whole.bad_checksum, Finding::BadChecksum),
@@ -308,6 +310,8 @@ impl Reassembler {
             return scene.chunk(seen, What::Unread, sink);
         };
         let mut message = Message::decode(data, user_part);
+        let end = seen.offset.saturating_add(seen.chunk.len);
+        m3ua::note(frame.get(seen.user_data.payload..end).unwrap_or_default(), &mut message.findings);
         message.findings.join(&scene.notes);
         let segment = match (message.outcome, &message.sccp) {
             (Outcome::Segment, Some(sccp)) => self.segments.add(&message, sccp, scene.now_ns),
@@ -316,9 +320,9 @@ impl Reassembler {
         match (segment, &message.sccp) {
             (Some(whole), Some(sccp)) => {
                 let mut joined = Message::decode_joined(data, sccp, &whole.data);
-                joined.findings.join(&scene.notes);
                 joined.findings.join(&whole.findings);
                 joined.findings.join(&message.findings);
+                joined.findings.note(Finding::SccpSegments, 0);
                 scene.chunk(seen, What::Message(&joined), sink);
             }
             _ => scene.chunk(seen, What::Message(&message), sink),

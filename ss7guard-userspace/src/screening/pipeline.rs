@@ -10,7 +10,7 @@ use crate::host::{Host, endpoints};
 use crate::inspect::message::Message;
 use crate::inspect::record::Place;
 use crate::reassembly::{Arrival, Reassembler, Seen, What};
-use crate::screening::{Decision, Direction, Engine, Verdict};
+use crate::screening::{Decision, Direction, Engine, Source, Verdict};
 
 /// One decision with what it is about.
 pub struct Judged<'a> {
@@ -62,8 +62,13 @@ impl Pipeline {
         let Self { host, reassembler, engine } = self;
         let mode = host.config.mode();
         let direction = direction(host, arrival);
+        let peer = endpoints(arrival.octets).map(|(source, destination)| match arrival.remote {
+            Remote::Source => source.into(),
+            Remote::Destination => destination.into(),
+        });
+        let source = Source { direction, peer };
         reassembler.frame(host, arrival, &mut |seen| {
-            let Some(decision) = decide(engine, mode, seen, direction) else { return };
+            let Some(decision) = decide(engine, mode, seen, source) else { return };
             let message = match seen.what {
                 What::Message(message) => Some(message),
                 _ => None,
@@ -82,13 +87,13 @@ fn direction(host: &Host, arrival: &Arrival<'_>) -> Direction {
 }
 
 /// What is said of one thing that was seen; `None` for what is no message and nothing to speak of.
-fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, direction: Direction) -> Option<Decision> {
+fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, source: Source) -> Option<Decision> {
     let faulty = seen.reason.class() == Class::Exception;
     let blocks = seen.reason == Reason::BlockedPointCode;
     match seen.what {
         _ if blocks => Some(blocked(mode, seen.verdict)),
         What::Message(message) => {
-            let screened = engine.screen(message, direction);
+            let screened = engine.screen(message, source);
             let weak = faulty && screened.verdict < Verdict::Alert;
             Some(if weak { exception(seen.reason, seen.verdict) } else { screened })
         }

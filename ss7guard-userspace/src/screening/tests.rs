@@ -26,7 +26,7 @@ fn screen(engine: &Engine, components: &str, direction: Direction) -> Decision {
     use ss7guard_common::wire::m3ua::{Data, Label};
     let udt = udt(components);
     let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
-    engine.screen(&Message::decode(data, &udt), direction)
+    engine.screen(&Message::decode(data, &udt), Source { direction, peer: None })
 }
 
 const ATI: &str = "a1{02{01} 02{47} 30{a0{81{91 44 77}} a1{80{}} 83{91 44 77}}}";
@@ -37,7 +37,7 @@ fn category_1_from_the_interconnect_is_an_alert_with_its_evidence() {
     let decision = screen(&engine(""), ATI, Direction::In);
     assert_eq!((decision.verdict, decision.category), (Verdict::Alert, Some(Category::Cat1)));
     assert_eq!(decision.rule, Some(RULE_CATEGORY1));
-    assert_eq!(decision.evidence[0].operation, "anyTimeInterrogation");
+    assert_eq!(decision.evidence[0].operation.unwrap().name, "anyTimeInterrogation");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn our_own_category_1_is_nobodys_business() {
 fn a_second_component_does_not_hide_behind_the_first() {
     let both = format!("{PSI} {ATI}");
     let decision = screen(&engine(""), &both, Direction::In);
-    assert_eq!((decision.verdict, decision.evidence[0].component), (Verdict::Alert, 1));
+    assert_eq!((decision.verdict, decision.evidence[0].operation.unwrap().component), (Verdict::Alert, 1));
 }
 
 #[test]
@@ -89,12 +89,15 @@ fn other_operations_and_cap_are_not_category_1() {
     );
     let message = Message::decode_tcap_only(&cap);
     assert_eq!(message.protocol, Protocol::Cap);
-    assert_eq!(engine("").screen(&message, Direction::In).verdict, Verdict::Allow);
+    assert_eq!(
+        engine("").screen(&message, Source { direction: Direction::In, peer: None }).verdict,
+        Verdict::Allow
+    );
 }
 
 #[test]
 fn what_cannot_be_decoded_is_malformed_with_its_reason() {
     let message = Message::decode_tcap_only(&[0x62, 0x05]);
-    let decision = engine("").screen(&message, Direction::In);
+    let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None });
     assert_eq!((decision.verdict, decision.reason), (Verdict::Malformed, "tcap_truncated"));
 }

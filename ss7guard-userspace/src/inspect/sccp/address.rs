@@ -4,7 +4,7 @@
 
 use crate::inspect::digits::Digits;
 use crate::inspect::findings::{Finding, Findings};
-use crate::inspect::sccp::SccpError;
+use crate::inspect::sccp::{SSN_MANAGEMENT, SccpError};
 
 /// An address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -70,8 +70,19 @@ pub(super) fn decode(
         rest = after;
     }
     match indicator >> 2 & 0x0f {
-        0 => Ok(()),
-        form => global_title(form, rest, at, &mut address.global_title, findings),
+        0 => {
+            // Management is between neighbours: by point code.
+            if address.ssn != Some(SSN_MANAGEMENT) {
+                findings.note(Finding::GlobalTitleMissing, at);
+            }
+            Ok(())
+        }
+        form => {
+            if indicator & 0x01 != 0 {
+                findings.note(Finding::PointCodeInAddress, at);
+            }
+            global_title(form, rest, at, &mut address.global_title, findings)
+        }
     }
 }
 
@@ -126,6 +137,7 @@ fn global_title(
         findings.note(Finding::OddDigits, offset);
         return Ok(());
     }
+    note_form(title, offset, findings);
     title.digits.read_swapped(digits);
     match odd {
         Some(true) => title.digits.drop_last(),
@@ -136,6 +148,16 @@ fn global_title(
         findings.note(Finding::OddDigits, offset);
     }
     Ok(())
+}
+
+/// Notes a form that international traffic does not have (Q.713 Annex B.4).
+fn note_form(title: &GlobalTitle, offset: usize, findings: &mut Findings) {
+    const INTERNATIONAL: u8 = 4;
+    if title.indicator != 4 {
+        findings.note(Finding::GlobalTitleForm, offset);
+    } else if title.nature != Some(INTERNATIONAL) {
+        findings.note(Finding::GlobalTitleNature, offset);
+    }
 }
 
 /// Notes plan and encoding scheme; gives whether the number of digits is odd, where the scheme says it.

@@ -125,10 +125,17 @@ pub struct Sccp<'a> {
 pub const SSN_MANAGEMENT: u8 = 1;
 
 impl Sccp<'_> {
-    /// Whether this is SCCP management.
+    /// Whether this is for SCCP management.
     #[must_use]
     pub fn is_management(&self) -> bool {
         self.called.ssn == Some(SSN_MANAGEMENT)
+    }
+
+    /// Whether the data is a management message: a format identifier, affected subsystem and point code, multiplicity,
+    /// and in one of them the congestion level (Q.713 §5.1 to §5.3).
+    #[must_use]
+    pub fn holds_management(&self) -> bool {
+        matches!(self.data, [1..=5, _, _, _, _] | [6, _, _, _, _, _])
     }
 }
 

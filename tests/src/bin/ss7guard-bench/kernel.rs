@@ -199,6 +199,7 @@ fn write_peers(program: &mut Program) -> Result<u64> {
             address: [192, 0, 2, host].into(),
             side: abi::Side::Interconnect,
             point_code_bits: 24,
+            point_codes: Vec::new(),
         })
         .collect();
     Ok(program.list.arrays_mut().write_peers(&peers)?)
