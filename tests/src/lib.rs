@@ -3,8 +3,11 @@
 pub mod association;
 pub mod corpus;
 pub mod firewall;
+pub mod forms;
 pub mod frame;
 pub mod m3ua;
 pub mod netns;
+pub mod pieces;
 pub mod program;
+pub mod random;
 pub mod traffic;

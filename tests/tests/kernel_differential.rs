@@ -5,22 +5,11 @@ use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, data, i_data, m3ua_data, sack};
 use ss7guard_lab::program::{DROP, PASS, Program};
+use ss7guard_lab::random::Random;
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::host::Host;
 
 const FRAMES: usize = 200_000;
-
-/// A small generator with a fixed seed: a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).expect("48 bits") % limit
-    }
-}
 
 /// Sound frames of every kind, to be mutated.
 fn seeds() -> Vec<Vec<u8>> {
