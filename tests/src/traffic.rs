@@ -98,7 +98,7 @@ impl Kind {
     }
 
     fn argument(self, id: u32) -> Vec<u8> {
-        let imsi = swapped(&format!("00101{:010}", id % 1_000_000));
+        let imsi = swapped(&format!("00101{id:010}"));
         let msisdn = address(&format!("15550{:06}", id % 1_000_000));
         let node = address("15550100999");
         let own = |value: &[u8], tag| tlv(tag, value);

@@ -96,3 +96,38 @@ fn campaigns_decode_as_their_labels_say() {
 fn evasions_decode_as_their_labels_say() {
     assert!(compare("04_evasions") > 0);
 }
+
+/// Captures of real traffic, which are not part of the project. Left out of the comparison: messages that came over M2PA
+/// or MTP3 alone, which this firewall does not see.
+#[test]
+fn real_captures_decode_as_another_decoder_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/real");
+    if !folder.is_dir() {
+        println!("the real captures are not there ({}): this test did not run", folder.display());
+        return;
+    }
+    let mut messages = 0;
+    for name in ["araditc_e2e", "araditc_perf_5k", "pycrate_tcapmap_pcapr_lt1", "wireshark_samples_tcap"] {
+        let capture = folder.join(format!("{name}.pcap")).display().to_string();
+        let decoded = run_lines(&["decode", "--reveal", "-o", "json", &capture]).expect("decode");
+        let decoded = by_place(&decoded);
+        let said = labels(&folder.join(format!("{name}.oracle.json"))).expect("oracle");
+        for (place, said) in by_place(&said) {
+            if said["mtp3"] == true {
+                continue;
+            }
+            messages += 1;
+            let record = decoded.get(&place).copied().unwrap_or(&Value::Null);
+            for field in PLAIN.iter().filter(|field| !said[**field].is_null()) {
+                assert_eq!(record[*field], said[*field], "{name} {place:?} {field}");
+            }
+            for key in ["type", "opcode", "error"] {
+                if let Some(expected) = aspect(said, key) {
+                    assert_eq!(Some(expected), aspect(record, key), "{name} {place:?} {key}");
+                }
+            }
+        }
+    }
+    println!("{messages} messages of real captures compared");
+    assert!(messages > 4_000, "{messages}");
+}

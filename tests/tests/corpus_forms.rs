@@ -11,6 +11,7 @@ use ss7guard_lab::random::Random;
 use ss7guard_userspace::capture::Capture;
 use ss7guard_userspace::config::Config;
 use ss7guard_userspace::host::Host;
+use ss7guard_userspace::inspect::findings::Finding;
 use ss7guard_userspace::inspect::gsm_map::Field;
 use ss7guard_userspace::inspect::message::{Message, Outcome};
 use ss7guard_userspace::reassembly::{Arrival, Reassembler, What};
@@ -108,7 +109,7 @@ fn judged(frames: &[Vec<u8>]) -> (Facts, Vec<&'static str>, Verdict) {
         let arrival = Arrival { number, octets, remote: Remote::Source, now_ns: number };
         pipeline.frame(&arrival, |judged| match judged.message {
             Some(message) if message.outcome != Outcome::Segment => {
-                let findings = message.findings.kinds().map(|finding| finding.as_str()).collect();
+                let findings = message.findings.kinds().map(Finding::as_str).collect();
                 found.push((facts(message), findings, judged.decision.verdict));
             }
             _ => assert_eq!(judged.decision.verdict, Verdict::Defer, "{:?}", judged.decision),

@@ -10,7 +10,8 @@ use ss7guard_common::wire::ethernet::{self, EtherType};
 use crate::reassembly::table::{Limits, Table};
 
 /// Bounds: Linux gives an IPv4 packet 30 s and an IPv6 packet 60 s; a packet has at most 65,535 octets.
-pub(super) const LIMITS: Limits = Limits { octets: 16 << 20, entry_octets: 200_000, idle_ns: 60_000_000_000 };
+pub(super) const LIMITS: Limits =
+    Limits { octets: 16 << 20, entry_octets: 200_000, overhead: 960, idle_ns: 60_000_000_000 };
 
 /// Fragments of one packet that are kept.
 const MAX_PIECES: usize = 512;

@@ -13,7 +13,7 @@ use crate::reassembly::table::{Limits, Table};
 
 /// Bounds; an association that is quiet for a day is forgotten, and then known by its tag alone.
 pub(super) const LIMITS: Limits =
-    Limits { octets: 8 << 20, entry_octets: 4_096, idle_ns: 24 * 3_600 * 1_000_000_000 };
+    Limits { octets: 8 << 20, entry_octets: 4_096, overhead: 448, idle_ns: 24 * 3_600 * 1_000_000_000 };
 
 /// Addresses of one end that are kept.
 const MAX_ADDRESSES: usize = 32;

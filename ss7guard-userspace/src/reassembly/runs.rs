@@ -1,7 +1,5 @@
 //! Fragments of user messages, by their number: runs of neighbours that grow together (RFC 9260 §6.9, RFC 8260 §2.2).
 
-use std::collections::{BTreeMap, VecDeque};
-
 /// Octets that a fragment costs besides its content.
 pub(super) const FRAGMENT_OVERHEAD: usize = 96;
 
@@ -24,7 +22,7 @@ pub(super) struct Fragment {
 /// Neighbours without a gap.
 #[derive(Debug, Default)]
 struct Run {
-    fragments: VecDeque<Fragment>,
+    fragments: Vec<Fragment>,
     /// Whether the same number came with different octets.
     conflict: bool,
 }
@@ -64,8 +62,9 @@ pub(super) enum Added {
 /// The unfinished messages of one sequence of numbers.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    /// By the number of the first fragment.
-    runs: BTreeMap<i64, Run>,
+    /// With the number of the first fragment, in its order. A list: nearly always there is one, and a tree's smallest
+    /// node has room for eleven.
+    runs: Vec<(i64, Run)>,
 }
 
 impl Runs {
@@ -81,44 +80,60 @@ impl Runs {
     /// Gives up the first; gives the octets that it held, with their overhead.
     pub(super) fn drop_first(&mut self) -> usize {
         let held = |fragment: &Fragment| fragment.octets.len().saturating_add(FRAGMENT_OVERHEAD);
-        self.runs.pop_first().map_or(0, |(_, run)| run.fragments.iter().map(held).sum())
+        if self.runs.is_empty() {
+            return 0;
+        }
+        self.runs.remove(0).1.fragments.iter().map(held).sum()
     }
 
     /// Takes the fragment with this number.
     pub(super) fn add(&mut self, number: i64, fragment: Fragment) -> Added {
-        if let Some(added) = self.again(number, &fragment) {
+        // Runs that start at this number or before.
+        let before = self.runs.partition_point(|(first, _)| *first <= number);
+        let last = before.checked_sub(1);
+        if let Some(added) = last.and_then(|last| self.again(last, number, &fragment)) {
             return added;
         }
         let (begin, end) = (fragment.begin, fragment.end);
-        let previous = number.saturating_sub(1);
-        let left = self.runs.range(..number).next_back().map(|(first, run)| (*first, run));
-        let left = left.filter(|(first, run)| {
-            let last = first.saturating_add(len_of(run)).saturating_sub(1);
-            last == previous && !begin && run.fragments.back().is_some_and(|last| !last.end)
+        let goes_on = last.filter(|last| {
+            self.runs.get(*last).is_some_and(|(first, run)| {
+                let next = first.saturating_add(len_of(run));
+                next == number && !begin && run.fragments.last().is_some_and(|last| !last.end)
+            })
         });
-        let first = left.map_or(number, |(first, _)| first);
-        let run = self.runs.entry(first).or_default();
-        run.fragments.push_back(fragment);
-        let next = number.saturating_add(1);
-        let joins = |run: &Run| run.fragments.front().is_some_and(|first| !first.begin);
-        if !end && self.runs.get(&next).is_some_and(joins) {
-            self.join(first, next);
+        let index = match goes_on {
+            Some(index) => index,
+            None => {
+                self.runs.reserve_exact(1);
+                self.runs.insert(before, (number, Run { fragments: Vec::with_capacity(1), conflict: false }));
+                before
+            }
+        };
+        if let Some((_, run)) = self.runs.get_mut(index) {
+            run.fragments.push(fragment);
+        }
+        let next = index.saturating_add(1);
+        let joins = self.runs.get(next).is_some_and(|(first, run)| {
+            *first == number.saturating_add(1) && run.fragments.first().is_some_and(|first| !first.begin)
+        });
+        if joins && !end {
+            self.join(index, next);
         }
         let is_whole = |run: &Run| {
-            run.fragments.front().is_some_and(|first| first.begin)
-                && run.fragments.back().is_some_and(|last| last.end)
+            run.fragments.first().is_some_and(|first| first.begin)
+                && run.fragments.last().is_some_and(|last| last.end)
         };
-        if !self.runs.get(&first).is_some_and(is_whole) {
+        if !self.runs.get(index).is_some_and(|(_, run)| is_whole(run)) {
             return Added::Kept;
         }
-        self.runs.remove(&first).map_or(Added::Kept, |run| Added::Whole(message(first, &run)))
+        let (first, run) = self.runs.remove(index);
+        Added::Whole(message(first, &run))
     }
 
-    /// What is said of a fragment whose number is there already.
-    fn again(&mut self, number: i64, fragment: &Fragment) -> Option<Added> {
-        let (first, run) = self.runs.range_mut(..=number).next_back()?;
-        let index = usize::try_from(number.saturating_sub(*first)).ok()?;
-        let held = run.fragments.get_mut(index)?;
+    /// What is said of a fragment whose number is in the run at `index` already.
+    fn again(&mut self, index: usize, number: i64, fragment: &Fragment) -> Option<Added> {
+        let (first, run) = self.runs.get_mut(index)?;
+        let held = run.fragments.get_mut(usize::try_from(number.saturating_sub(*first)).ok()?)?;
         if held.octets == fragment.octets && (held.begin, held.end) == (fragment.begin, fragment.end) {
             held.bad_checksum &= fragment.bad_checksum;
             return Some(Added::Repeated);
@@ -132,18 +147,22 @@ impl Runs {
         Some(Added::Conflict)
     }
 
-    /// Joins the run that starts at `next` to the one that starts at `first`; the shorter one moves.
-    fn join(&mut self, first: i64, next: i64) {
-        let (Some(right), Some(left)) = (self.runs.remove(&next), self.runs.get_mut(&first)) else { return };
-        left.conflict |= right.conflict;
-        if left.fragments.len() >= right.fragments.len() {
-            left.fragments.extend(right.fragments);
-        } else {
-            let mut fragments = right.fragments;
-            for fragment in std::mem::take(&mut left.fragments).into_iter().rev() {
-                fragments.push_front(fragment);
+    /// Joins the run at `next` to the one at `index`.
+    fn join(&mut self, index: usize, next: usize) {
+        if next >= self.runs.len() {
+            return;
+        }
+        let (_, right) = self.runs.remove(next);
+        if let Some((_, left)) = self.runs.get_mut(index) {
+            left.conflict |= right.conflict;
+            if left.fragments.len() >= right.fragments.len() {
+                left.fragments.extend(right.fragments);
+            } else {
+                // The shorter one moves.
+                let mut fragments = right.fragments;
+                fragments.splice(0..0, std::mem::take(&mut left.fragments));
+                left.fragments = fragments;
             }
-            left.fragments = fragments;
         }
     }
 }
@@ -153,7 +172,7 @@ fn len_of(run: &Run) -> i64 {
 }
 
 fn message(first: i64, run: &Run) -> Message {
-    let belongs = run.fragments.front().map(|first| first.belongs);
+    let belongs = run.fragments.first().map(|first| first.belongs);
     let mut octets = Vec::with_capacity(run.fragments.iter().map(|fragment| fragment.octets.len()).sum());
     for fragment in &run.fragments {
         octets.extend_from_slice(&fragment.octets);
@@ -161,7 +180,7 @@ fn message(first: i64, run: &Run) -> Message {
     Message {
         first,
         lengths: run.fragments.iter().map(|fragment| fragment.octets.len()).collect(),
-        ppid: run.fragments.front().map_or(0, |first| first.ppid),
+        ppid: run.fragments.first().map_or(0, |first| first.ppid),
         octets,
         conflict: run.conflict,
         mixed: run.fragments.iter().any(|fragment| Some(fragment.belongs) != belongs),

@@ -3,8 +3,8 @@
 //! An association's direction is found by its verification tag and ports, whatever path a packet took (see
 //! [`super::paths`]): a fragment that is sent again may come by another address of the same host.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 
 use ss7guard_common::classify::Observed;
@@ -17,7 +17,7 @@ use crate::reassembly::table::{Counts, Limits, Table};
 /// Bounds. SCTP itself has no timer here; a sender goes on with a message as long as the association lives, with at
 /// most 60 s between two attempts (RFC 9260 §16).
 pub(super) const LIMITS: Limits =
-    Limits { octets: 64 << 20, entry_octets: 512 << 10, idle_ns: 180_000_000_000 };
+    Limits { octets: 64 << 20, entry_octets: 512 << 10, overhead: 448, idle_ns: 180_000_000_000 };
 
 /// Octets of a message that is put together: MTP3 carries at most 4,095 (Q.2210), so more is no signalling.
 pub(super) const MAX_MESSAGE: usize = 16_000;
@@ -50,9 +50,8 @@ struct Finished {
 struct Direction {
     /// The TSN seen last and its number, which does not wrap around.
     last: Option<(u32, i64)>,
-    series: HashMap<Series, Runs>,
-    /// Series in the order in which they began.
-    order: VecDeque<Series>,
+    /// In the order in which they began. A list: nearly always there is one.
+    series: Vec<(Series, Runs)>,
     finished: VecDeque<Finished>,
     unfinished: usize,
 }
@@ -155,18 +154,7 @@ impl Messages {
             self.table.shrink(&origin.way, share);
             return self.known(same);
         }
-        let before = direction.series.get(&series).map_or(0, Runs::len);
-        if before == 0 {
-            direction.order.push_back(series);
-        }
-        let runs = direction.series.entry(series).or_default();
-        let added = runs.add(number, fragment);
-        let after = runs.len();
-        if runs.is_empty() {
-            direction.series.remove(&series);
-            direction.order.retain(|other| *other != series);
-        }
-        direction.unfinished = direction.unfinished.saturating_sub(before).saturating_add(after);
+        let added = direction.add(series, number, fragment);
         match added {
             runs::Added::Kept => Added::Waiting,
             runs::Added::Repeated => {
@@ -271,15 +259,32 @@ impl Direction {
         })
     }
 
+    /// Takes a fragment.
+    fn add(&mut self, series: Series, number: i64, fragment: Fragment) -> runs::Added {
+        let held = self.series.iter().position(|(other, _)| *other == series);
+        let index = held.unwrap_or(self.series.len());
+        if held.is_none() {
+            self.series.reserve_exact(1);
+            self.series.push((series, Runs::default()));
+        }
+        let Some((_, runs)) = self.series.get_mut(index) else { return runs::Added::Kept };
+        let before = runs.len();
+        let added = runs.add(number, fragment);
+        let after = runs.len();
+        if runs.is_empty() {
+            self.series.remove(index);
+        }
+        self.unfinished = self.unfinished.saturating_sub(before).saturating_add(after);
+        added
+    }
+
     /// Gives up the oldest unfinished message; gives the octets that it held.
     fn drop_oldest(&mut self) -> Option<usize> {
-        let series = *self.order.front()?;
-        let runs = self.series.get_mut(&series)?;
+        let (_, runs) = self.series.first_mut()?;
         let freed = runs.drop_first();
         self.unfinished = self.unfinished.saturating_sub(1);
         if runs.is_empty() {
-            self.series.remove(&series);
-            self.order.pop_front();
+            self.series.remove(0);
         }
         Some(freed)
     }

@@ -3,15 +3,14 @@
 //! Segments of one message share the calling party address, the segmentation local reference and the routing label.
 //! Any order is accepted, and the SLS may differ: a receiver may be as lenient. Such forms are findings.
 
-use std::collections::HashMap;
-
 use crate::inspect::findings::{Finding, Findings};
 use crate::inspect::message::Message;
 use crate::inspect::sccp::{Address, Sccp};
 use crate::reassembly::table::{Counts, Limits, Table};
 
 /// Bounds: Q.714 §4.1.1.2.3 has the reassembly timer run 10 to 20 s; a message has at most 16 segments.
-pub(super) const LIMITS: Limits = Limits { octets: 16 << 20, entry_octets: 80_000, idle_ns: 20_000_000_000 };
+pub(super) const LIMITS: Limits =
+    Limits { octets: 16 << 20, entry_octets: 80_000, overhead: 1200, idle_ns: 20_000_000_000 };
 
 /// Octets that a segment costs besides its content.
 const SEGMENT_OVERHEAD: usize = 64;
@@ -28,13 +27,19 @@ struct Key {
 #[derive(Default)]
 struct Partial {
     /// By the number of segments that remain after it, 0 to 15.
-    segments: HashMap<u8, Vec<u8>>,
+    segments: Vec<(u8, Vec<u8>)>,
     /// Segments that remain after the first, once that is here.
     after_first: Option<u8>,
     /// Segments that remained after the one that came last.
     last: Option<u8>,
     sls: Option<u8>,
     findings: Findings,
+}
+
+impl Partial {
+    fn segment(&self, remaining: u8) -> Option<&[u8]> {
+        self.segments.iter().find(|(other, _)| *other == remaining).map(|(_, data)| data.as_slice())
+    }
 }
 
 /// A message whose segments are all here.
@@ -86,7 +91,7 @@ impl Segments {
             return None;
         };
         let remaining = segmentation.remaining;
-        let held = partial.segments.get(&remaining);
+        let held = partial.segment(remaining);
         if held.is_some_and(|held| held == sccp.data)
             && segmentation.first == (partial.after_first == Some(remaining))
         {
@@ -117,11 +122,12 @@ impl Segments {
         if segmentation.first {
             partial.after_first = Some(remaining);
         }
-        partial.segments.insert(remaining, sccp.data.to_vec());
+        partial.segments.retain(|(other, _)| *other != remaining);
+        partial.segments.push((remaining, sccp.data.to_vec()));
         let first = partial.after_first?;
         let mut data = Vec::new();
         for remaining in (0..=first).rev() {
-            data.extend_from_slice(partial.segments.get(&remaining)?);
+            data.extend_from_slice(partial.segment(remaining)?);
         }
         let findings = partial.findings;
         self.table.remove(&key);

@@ -10,6 +10,9 @@ pub struct Limits {
     pub octets: usize,
     /// Octets of one entry.
     pub entry_octets: usize,
+    /// Octets that the table itself spends on an entry: keys, nodes, allocator (`cargo xtask bench memory` shows whether
+    /// it is enough).
+    pub overhead: usize,
     /// Nanoseconds without a new piece after which an entry is given up.
     pub idle_ns: u64,
 }
@@ -32,10 +35,6 @@ pub struct Counts {
     /// Pieces refused because their entry was full.
     pub refused: u64,
 }
-
-/// Octets that the table itself spends on an entry: keys, tree and hash nodes, allocator overhead (measured: about
-/// 500 for the largest of the tables).
-pub(super) const ENTRY_OVERHEAD: usize = 640;
 
 struct Entry<V> {
     value: V,
@@ -93,7 +92,7 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
             return None;
         }
         let share =
-            if self.entries.contains_key(key) { octets } else { octets.saturating_add(ENTRY_OVERHEAD) };
+            if self.entries.contains_key(key) { octets } else { octets.saturating_add(self.limits.overhead) };
         self.turn = self.turn.wrapping_add(1);
         let age = (now_ns, self.turn);
         // Touched before others are given up, so that it is not the one.
@@ -113,9 +112,10 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
             }
         }
         self.octets = self.octets.saturating_add(share);
+        let overhead = self.limits.overhead;
         let entry = self.entries.entry(key.clone()).or_insert_with(|| {
             self.ages.insert(age, key.clone());
-            Entry { value: V::default(), octets: ENTRY_OVERHEAD, age }
+            Entry { value: V::default(), octets: overhead, age }
         });
         entry.octets = entry.octets.saturating_add(octets);
         Some(&mut entry.value)
@@ -124,7 +124,7 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
     /// Octets that an entry no longer holds.
     pub(super) fn shrink(&mut self, key: &K, octets: usize) {
         if let Some(entry) = self.entries.get_mut(key) {
-            let octets = octets.min(entry.octets.saturating_sub(ENTRY_OVERHEAD));
+            let octets = octets.min(entry.octets.saturating_sub(self.limits.overhead));
             entry.octets = entry.octets.saturating_sub(octets);
             self.octets = self.octets.saturating_sub(octets);
         }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { octets: 4 * (ENTRY_OVERHEAD + 10), entry_octets: ENTRY_OVERHEAD + 20, idle_ns: 100 };
+        Limits { octets: 4 * (100 + 10), entry_octets: 100 + 20, overhead: 100, idle_ns: 100 };
 
     #[test]
     fn the_quietest_makes_room() {

@@ -4,6 +4,7 @@
 
 mod decoding;
 mod kernel;
+mod memory;
 mod rows;
 mod wire;
 
@@ -23,6 +24,8 @@ enum Part {
     Wire,
     /// Messages per second and core decoded.
     Decoding,
+    /// Memory of unfinished messages, and of a long capture.
+    Memory,
 }
 
 /// Costs as ratios taken in one run
@@ -37,6 +40,9 @@ struct Args {
     /// Messages of the capture that is decoded
     #[arg(long, default_value_t = 1_000_000)]
     messages: usize,
+    /// Only this: 100,000 unfinished messages of one kind; prints octets used, accounted, and messages evicted
+    #[arg(long, hide = true)]
+    half_open: Option<String>,
     /// Also write the rows to this file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -53,6 +59,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(kind) = &args.half_open {
+        let (used, accounted, evicted) = memory::half_open(kind)?;
+        println!("{used} {accounted} {evicted}");
+        return Ok(());
+    }
     let wants = |part| args.parts.is_empty() || args.parts.contains(&part);
     let mut rows: Vec<Row> = Vec::new();
     if wants(Part::Kernel) {
@@ -63,6 +74,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if wants(Part::Decoding) {
         rows.extend(decoding::measure(args.messages).context("decoding rows")?);
+    }
+    if wants(Part::Memory) {
+        rows.extend(memory::measure().context("memory rows")?);
     }
     rows::print(&rows);
     if let Some(path) = &args.json {
