@@ -7,6 +7,7 @@ pub mod decode;
 pub mod exit;
 #[cfg(feature = "kernel")]
 pub mod monitor;
+pub mod octets;
 pub mod output;
 pub mod replay;
 #[cfg(feature = "kernel")]
