@@ -17,6 +17,12 @@ macro_rules! findings {
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $name, )+ }
             }
+
+            /// What this kind says, in words.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($doc),+).trim_ascii_start(), )+ }
+            }
         }
     };
 }
