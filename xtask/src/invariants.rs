@@ -76,6 +76,7 @@ const BANS: &[Ban] = &[
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
+                || path.starts_with("ss7guard-userspace/src/explain/")
                 || path == "ss7guard-userspace/src/host.rs"
         },
         words: &[
@@ -93,6 +94,7 @@ const BANS: &[Ban] = &[
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
+                || path.starts_with("ss7guard-userspace/src/explain/")
         },
         words: &["unsafe "],
         rule: "decoding and rules hold no unsafe code",
