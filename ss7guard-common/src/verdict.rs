@@ -94,6 +94,12 @@ macro_rules! reasons {
                 match self { $( Self::$variant => $name, )+ }
             }
 
+            /// What this reason says, in words.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($doc),+).trim_ascii_start(), )+ }
+            }
+
             /// What kind of thing this reason speaks of.
             #[inline(always)]
             #[must_use]
@@ -266,6 +272,7 @@ mod tests {
             assert_eq!(*reason as usize, number);
             assert_eq!(Reason::from_u8(number as u8), Some(*reason));
             assert_eq!(Reason::from_name(reason.as_str()), Some(*reason));
+            assert!(reason.description().ends_with('.'), "{reason:?}");
         }
         assert_eq!(Reason::from_u8(Reason::COUNT as u8), None);
         for action in Action::ALL {

@@ -8,6 +8,7 @@ pub mod control;
 #[cfg(feature = "kernel")]
 pub mod daemon;
 pub mod enforce;
+pub mod explain;
 pub mod host;
 pub mod inspect;
 pub mod json;

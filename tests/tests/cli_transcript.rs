@@ -136,6 +136,48 @@ fn decode_takes_each_layer_in_hexadecimal() {
 }
 
 #[test]
+fn explain_shows_each_layer_and_says_why() {
+    let folder = tempfile::tempdir().expect("folder");
+    let label = ss7guard_lab::m3ua::Label { opc: 9, dpc: 8, ni: 0, sls: 0 };
+    let message = ss7guard_lab::m3ua::data(label, None, &Kind::AnyTimeInterrogation.begin(5));
+    let file = write(folder.path(), "ati.pcap", capture(1, &[carrying(&message)]));
+    let output = ss7guard(&["explain", &file, "--frame", "1", "-o", "table"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "IPv4: 192.0.2.1 to 192.0.2.2",
+        "DATA chunk: TSN 9, stream 1: whole user message",
+        "OPC: 0-1-1 (9)",
+        "calling party address: 15550100999, SSN 147 gsmSCF",
+        "opcode: 71 anyTimeInterrogation",
+        "msisdn: 15550****05, nature 1 international, plan 1 E.164",
+        "verdict alert",
+        "rule category1 (100)",
+        "operations = [\"anyTimeInterrogation\"], gt_prefixes = [\"15550100999\"] -> allow (agreement)",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("15550000005"), "{text}");
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let user_part = Kind::AnyTimeInterrogation.begin(5);
+    let tcap = &user_part[5 + user_part[4] as usize..];
+    for octets in [&carrying(&message)[..], &message, &user_part, tcap] {
+        let output = ss7guard(&["explain", "-o", "json", "--reveal", "--hex", &hex(octets)]);
+        let explained: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        assert_eq!(explained["verdicts"][0]["verdict"], "alert", "{explained}");
+        assert!(explained["tree"].to_string().contains("15550000005"), "{explained}");
+    }
+    refused(&["explain", &file, "--frame", "2"], 2, "ati.pcap has 1 frame");
+    refused(&["explain", &file, "--frame", "0"], 2, "0 is not in 1..");
+    refused(&["explain", &file], 2, "--frame");
+    refused(&["explain", "--hex", "zz"], 1, "'z' at position 1 is not a hexadecimal digit");
+    // Nothing to be read is no error: it is what is to be explained.
+    let output = ss7guard(&["explain", "-o", "table", "--hex", "ffffffff"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("FAULT frame_truncated at offset 0"), "{text}");
+}
+
+#[test]
 fn replay_fails_on_demand() {
     let folder = tempfile::tempdir().expect("folder");
     let label = ss7guard_lab::m3ua::Label { opc: 9, dpc: 8, ni: 0, sls: 0 };

@@ -81,16 +81,10 @@ fn samples() -> Vec<Vec<u8>> {
             let arrival =
                 Arrival { number: frame.number, octets: &octets, remote: Remote::Source, now_ns: 0 };
             reassembler.frame(&mut host, &arrival, &mut |seen| {
-                let What::Message(message) = seen.what else { return };
-                let Some(sccp) = &message.sccp else { return };
+                let What::Message(message, user_part) = seen.what else { return };
                 let plain = message.outcome == Outcome::Decoded && message.findings.is_empty();
-                // The whole user part: up to the end of the data, which is last in a UDT.
-                let start = octets.windows(sccp.data.len()).position(|window| window == sccp.data);
-                if let Some(start) = start.filter(|_| plain && octets[0] != 0xff) {
-                    let user_part = &octets[start - sccp.data_offset..start + sccp.data.len()];
-                    if user_part.first() == Some(&0x09) {
-                        found.push(user_part.to_vec());
-                    }
+                if plain && user_part.first() == Some(&0x09) {
+                    found.push(user_part.to_vec());
                 }
             });
         }
@@ -257,7 +251,7 @@ fn two_associations_do_not_mix() {
         for (number, octets) in (1..).zip(&frames) {
             let arrival = Arrival { number, octets, remote: Remote::Source, now_ns: 0 };
             reassembler.frame(&mut host, &arrival, &mut |seen| {
-                if let What::Message(message) = seen.what {
+                if let What::Message(message, _) = seen.what {
                     found.push(facts(message));
                 }
             });

@@ -77,6 +77,7 @@ const BANS: &[Ban] = &[
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/reassembly/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
+                || path.starts_with("ss7guard-userspace/src/explain/")
                 || path == "ss7guard-userspace/src/host.rs"
         },
         words: &[
@@ -95,6 +96,7 @@ const BANS: &[Ban] = &[
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/reassembly/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
+                || path.starts_with("ss7guard-userspace/src/explain/")
         },
         words: &["unsafe "],
         rule: "decoding and rules hold no unsafe code",

@@ -5,8 +5,10 @@ pub mod block;
 pub mod check;
 pub mod decode;
 pub mod exit;
+pub mod explain;
 #[cfg(feature = "kernel")]
 pub mod monitor;
+pub mod octets;
 pub mod output;
 pub mod replay;
 #[cfg(feature = "kernel")]
@@ -63,6 +65,8 @@ enum Command {
     Monitor(monitor::MonitorArgs),
     /// Decode captures to one JSON object per M3UA DATA message
     Decode(decode::DecodeArgs),
+    /// Explain one frame or message octet by octet, and why it is judged as it is
+    Explain(explain::ExplainArgs),
     /// Judge a capture as the firewall would
     Replay(replay::ReplayArgs),
 }
@@ -91,6 +95,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "kernel")]
         Command::Monitor(args) => monitor::run(args),
         Command::Decode(args) => decode::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
     };
     result.unwrap_or_else(|error| {
@@ -120,7 +125,6 @@ impl fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 /// The error for a wrong argument.
-#[cfg(feature = "kernel")]
 fn usage(message: String) -> anyhow::Error {
     UsageError(message).into()
 }

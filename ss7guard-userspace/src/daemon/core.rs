@@ -191,7 +191,7 @@ impl Core {
                 now_ns: event.event.time_ns,
             };
             pipeline.frame(&arrival, |judged| {
-                desk.judge(judged, &sight, event.frame);
+                desk.judge(judged, &sight);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });
         });

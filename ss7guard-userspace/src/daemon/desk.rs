@@ -105,8 +105,8 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     /// Counts one judgement, writes its alert line, and tells the monitors.
-    pub(super) fn judge(&mut self, judged: &Judged<'_>, sight: &Sight, frame: &[u8]) {
-        if self.seen.before(judged, frame) {
+    pub(super) fn judge(&mut self, judged: &Judged<'_>, sight: &Sight) {
+        if self.seen.before(judged) {
             self.tally.retransmissions += 1;
             return;
         }

@@ -27,8 +27,8 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Notes a chunk of this frame; true if the same one was noted before.
-    pub(super) fn before(&mut self, judged: &Judged<'_>, frame: &[u8]) -> bool {
+    /// Notes a chunk; true if the same one was noted before.
+    pub(super) fn before(&mut self, judged: &Judged<'_>) -> bool {
         let (Some((source, destination)), Some(tsn)) = (judged.place.addresses, judged.place.tsn) else {
             return false;
         };
@@ -36,10 +36,8 @@ impl Seen {
         match judged.message {
             Some(message) => {
                 let data = &message.m3ua;
-                let user_part = frame.get(data.user_part..).unwrap_or_default();
-                let user_part = user_part.get(..data.user_part_len).unwrap_or(user_part);
                 (data.label.opc, data.label.dpc, data.label.ni, data.label.si).hash(&mut hasher);
-                user_part.hash(&mut hasher);
+                judged.octets.hash(&mut hasher);
             }
             None => (judged.stream, judged.reason as u8).hash(&mut hasher),
         }
@@ -94,11 +92,12 @@ mod tests {
                 place,
                 direction: Direction::In,
                 message: Some(&message),
+                octets: &frame[user_part..user_part + 4],
                 decision: Decision::plain(Verdict::Allow, "m3ua_data"),
                 reason: Reason::M3uaControl,
                 stream: Some(1),
             };
-            seen.before(&judged, frame)
+            seen.before(&judged)
         };
         assert!(!before(&[9, 1, 2, 3, 4], 1));
         // Again, elsewhere in another bundle.

@@ -40,6 +40,12 @@ macro_rules! findings {
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|finding| finding.as_str() == name)
             }
+
+            /// What this kind says, in words.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($doc),+).trim_ascii_start(), )+ }
+            }
         }
     };
 }

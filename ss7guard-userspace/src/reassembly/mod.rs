@@ -82,8 +82,9 @@ pub struct Seen<'a> {
 /// What was seen.
 #[derive(Debug)]
 pub enum What<'a> {
-    /// A whole M3UA DATA message (which may be one segment of an SCCP message).
-    Message(&'a Message<'a>),
+    /// A whole M3UA DATA message (which may be one segment of an SCCP message), with the octets that it was read from:
+    /// the user part, or the data of its SCCP segments put together.
+    Message(&'a Message<'a>, &'a [u8]),
     /// A fragment of a packet or user message that is not whole yet.
     Part,
     /// User data, or a frame, without a message that could be read.
@@ -323,9 +324,9 @@ impl Reassembler {
                 joined.findings.join(&whole.findings);
                 joined.findings.join(&message.findings);
                 joined.findings.note(Finding::SccpSegments, 0);
-                scene.chunk(seen, What::Message(&joined), sink);
+                scene.chunk(seen, What::Message(&joined, &whole.data), sink);
             }
-            _ => scene.chunk(seen, What::Message(&message), sink),
+            _ => scene.chunk(seen, What::Message(&message, user_part), sink),
         }
     }
 }
@@ -342,7 +343,7 @@ impl Scene {
             tsn: Some(seen.user_data.tsn),
             fault,
         };
-        if matches!(what, What::Message(_)) {
+        if matches!(what, What::Message(..)) {
             self.messages = self.messages.saturating_add(1);
         }
         sink(&Seen { place, stream: Some(seen.user_data.stream), reason, verdict: seen.verdict, what });

@@ -84,24 +84,55 @@ pub struct Rule {
     pub id: u32,
     /// The name.
     pub name: &'static str,
+    /// What it holds, in words.
+    pub about: &'static str,
 }
 
 /// A block entry of the configuration.
-pub const RULE_CONFIGURED: Rule = Rule { id: 1, name: "configured_block" };
+pub const RULE_CONFIGURED: Rule = Rule {
+    id: 1,
+    name: "configured_block",
+    about: "a [[block]] entry of the configuration names the originating point code",
+};
 /// A block entry that a person made.
-pub const RULE_OPERATOR: Rule = Rule { id: 2, name: "operator_block" };
+pub const RULE_OPERATOR: Rule = Rule {
+    id: 2,
+    name: "operator_block",
+    about: "an entry that a person made names the originating point code",
+};
 /// Category 1 from the interconnect.
-pub const RULE_CATEGORY1: Rule = Rule { id: 100, name: "category1" };
+pub const RULE_CATEGORY1: Rule = Rule {
+    id: 100,
+    name: "category1",
+    about: "category 1 operations never come from the interconnect, unless an agreement names operation and calling global title",
+};
 /// Category 2 from another network than the subscriber's own.
-pub const RULE_CATEGORY2: Rule = Rule { id: 101, name: "category2" };
+pub const RULE_CATEGORY2: Rule = Rule {
+    id: 101,
+    name: "category2",
+    about: "category 2 operations come only from the home network of the subscriber",
+};
 /// Category 3 from a network that does not serve the subscriber.
-pub const RULE_CATEGORY3: Rule = Rule { id: 102, name: "category3" };
+pub const RULE_CATEGORY3: Rule = Rule {
+    id: 102,
+    name: "category3",
+    about: "category 3 operations come only from an operator that is known, location updates only for nodes of its own",
+};
 /// Short messages by addresses that contradict each other.
-pub const RULE_SMS: Rule = Rule { id: 103, name: "sms" };
+pub const RULE_SMS: Rule =
+    Rule { id: 103, name: "sms", about: "short messages come by a service centre of the sender" };
 /// Addresses that the sender may not speak for.
-pub const RULE_SPOOFING: Rule = Rule { id: 104, name: "spoofing" };
+pub const RULE_SPOOFING: Rule = Rule {
+    id: 104,
+    name: "spoofing",
+    about: "no home global title comes from outside, and no point code that is not the peer's",
+};
 /// Odd forms.
-pub const RULE_FINDINGS: Rule = Rule { id: 110, name: "findings" };
+pub const RULE_FINDINGS: Rule = Rule {
+    id: 110,
+    name: "findings",
+    about: "a form that no ordinary sender uses, or that receivers read differently",
+};
 
 /// Every rule.
 pub const RULES: [Rule; 8] = [

@@ -20,6 +20,8 @@ pub struct Judged<'a> {
     pub direction: Direction,
     /// The message; `None` if there is none to be read.
     pub message: Option<&'a Message<'a>>,
+    /// The octets that it was read from: the user part, or the data of its SCCP segments put together.
+    pub octets: &'a [u8],
     /// The decision.
     pub decision: Decision,
     /// What the classifier said.
@@ -69,12 +71,12 @@ impl Pipeline {
         let source = Source { direction, peer };
         reassembler.frame(host, arrival, &mut |seen| {
             let Some(decision) = decide(engine, mode, seen, source) else { return };
-            let message = match seen.what {
-                What::Message(message) => Some(message),
-                _ => None,
+            let (message, octets) = match seen.what {
+                What::Message(message, octets) => (Some(message), octets),
+                _ => (None, &[][..]),
             };
             let (place, reason, stream) = (seen.place, seen.reason, seen.stream);
-            sink(&Judged { place, direction, message, decision, reason, stream });
+            sink(&Judged { place, direction, message, octets, decision, reason, stream });
         });
     }
 }
@@ -92,7 +94,7 @@ fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, source: Source) -> Optio
     let blocks = seen.reason == Reason::BlockedPointCode;
     match seen.what {
         _ if blocks => Some(blocked(mode, seen.verdict)),
-        What::Message(message) => {
+        What::Message(message, _) => {
             let screened = engine.screen(message, source);
             let weak = faulty && screened.verdict < Verdict::Alert;
             Some(if weak { exception(seen.reason, seen.verdict) } else { screened })

@@ -39,6 +39,39 @@ pub enum Field {
 /// How many fields there are.
 const FIELDS: usize = 12;
 
+impl Field {
+    /// The name in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Imsi => "imsi",
+            Self::Msisdn => "msisdn",
+            Self::Vlr => "vlr",
+            Self::Msc => "msc",
+            Self::Sgsn => "sgsn",
+            Self::Smsc => "smsc",
+            Self::Scf => "scf",
+            Self::Hlr => "hlr",
+            Self::Node => "node",
+            Self::Msrn => "msrn",
+            Self::Mlc => "mlc",
+            Self::ForwardedTo => "forwarded_to",
+        }
+    }
+
+    /// Whether the value is a subscriber's, which output masks.
+    #[must_use]
+    pub const fn is_subscriber(self) -> bool {
+        matches!(self, Self::Imsi | Self::Msisdn | Self::Msrn | Self::ForwardedTo)
+    }
+}
+
+/// Takes what the tables lead to.
+pub trait Sink {
+    /// Where the digits of this element's value go; `None` if they are only looked at.
+    fn slot(&mut self, field: Field, element: &Element<'_>) -> Option<&mut Digits>;
+}
+
 /// What was found: the first of each field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identities {
@@ -57,22 +90,69 @@ impl Identities {
     pub fn is_empty(&self) -> bool {
         self.found.iter().all(Option::is_none)
     }
+}
 
-    /// Where the value of a field goes; `None` if it has one.
-    fn vacant(&mut self, field: Field) -> Option<&mut Digits> {
+impl Sink for Identities {
+    /// The first of a field counts.
+    #[inline]
+    fn slot(&mut self, field: Field, _element: &Element<'_>) -> Option<&mut Digits> {
         let slot = self.found.get_mut(field as usize)?;
         if slot.is_some() { None } else { Some(slot.insert(Digits::default())) }
     }
 }
 
-/// Adds the identities of one component to those found before.
+/// Values of one message that [`Places`] keeps; more are only looked at.
+pub const MAX_PLACES: usize = 256;
+
+/// Every value with the element that holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    found: Vec<Found>,
+}
+
+/// A value and its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// What it is.
+    pub field: Field,
+    /// Offset of its element in the user part.
+    pub offset: usize,
+    /// Its digits.
+    pub digits: Digits,
+}
+
+impl Places {
+    /// The value of the element at this offset of the user part.
+    #[must_use]
+    pub fn at(&self, offset: usize) -> Option<&Found> {
+        self.found.iter().find(|found| found.offset == offset)
+    }
+
+    /// All of them, in the order in which they were found.
+    #[must_use]
+    pub fn all(&self) -> &[Found] {
+        &self.found
+    }
+}
+
+impl Sink for Places {
+    fn slot(&mut self, field: Field, element: &Element<'_>) -> Option<&mut Digits> {
+        if self.found.len() >= MAX_PLACES {
+            return None;
+        }
+        self.found.push(Found { field, offset: element.offset, digits: Digits::default() });
+        self.found.last_mut().map(|found| &mut found.digits)
+    }
+}
+
+/// Hands the identities of one component to `found`.
 ///
 /// # Errors
 /// The parameter is not BER.
 pub fn component(
     component: &Component<'_>,
     protocol: Protocol,
-    found: &mut Identities,
+    found: &mut impl Sink,
     work: &mut Work,
 ) -> Result<(), BerError> {
     let Some(parameter) = &component.parameter else { return Ok(()) };
@@ -90,7 +170,7 @@ pub fn component(
 fn whole(
     parameter: &Element<'_>,
     forms: &[On],
-    found: &mut Identities,
+    found: &mut impl Sink,
     work: &mut Work,
 ) -> Result<(), BerError> {
     let key = match parameter.tag {
@@ -114,12 +194,7 @@ fn whole(
 }
 
 /// Does with an element what a table says.
-fn follow(
-    element: &Element<'_>,
-    then: Then,
-    found: &mut Identities,
-    work: &mut Work,
-) -> Result<(), BerError> {
+fn follow(element: &Element<'_>, then: Then, found: &mut impl Sink, work: &mut Work) -> Result<(), BerError> {
     let level = match then {
         Then::Take(field) => return value(element, field, found, work),
         Then::Pass => return Ok(()),
@@ -146,12 +221,7 @@ struct Level {
 
 impl Level {
     /// Recursion follows the tables, so its depth is that of the deepest table.
-    fn follow(
-        &self,
-        mut reader: Reader<'_>,
-        found: &mut Identities,
-        work: &mut Work,
-    ) -> Result<(), BerError> {
+    fn follow(&self, mut reader: Reader<'_>, found: &mut impl Sink, work: &mut Work) -> Result<(), BerError> {
         let mut index = 0u8;
         let mut strings = 0u8;
         let mut sequences = 0u8;
@@ -199,7 +269,7 @@ impl Level {
 fn value(
     element: &Element<'_>,
     field: Field,
-    found: &mut Identities,
+    found: &mut impl Sink,
     work: &mut Work,
 ) -> Result<(), BerError> {
     let octets = element.octets(work)?;
@@ -209,8 +279,7 @@ fn value(
         return Ok(());
     }
     let mut another = Digits::default();
-    // The first of a field counts; a further one is only looked at.
-    let digits = found.vacant(field).unwrap_or(&mut another);
+    let digits = found.slot(field, element).unwrap_or(&mut another);
     if field == Field::Imsi {
         digits::imsi(octets, element.offset, digits, &mut work.findings);
     } else {

@@ -47,7 +47,10 @@ pub struct GlobalTitle {
 }
 
 /// Decodes the octets of an address into `address`; `offset` is that of its length octet.
-pub(super) fn decode(
+///
+/// # Errors
+/// It ends before what its indicator announces; what was read before stays in `address`.
+pub fn decode(
     octets: &[u8],
     offset: usize,
     address: &mut Address,

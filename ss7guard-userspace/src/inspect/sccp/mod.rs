@@ -30,7 +30,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn from_u8(value: u8) -> Option<Self> {
+    /// The type with this number, if it is a connectionless one.
+    #[must_use]
+    pub const fn from_u8(value: u8) -> Option<Self> {
         match value {
             0x09 => Some(Self::Udt),
             0x0a => Some(Self::Udts),
