@@ -110,10 +110,13 @@ impl<'a> Walk<'a, '_> {
         };
         let cut = if matches!(error, BerError::Truncated { .. }) { cut_element(octets, at) } else { None };
         let mut node = match cut {
-            Some(element) => self.element(&element, end.saturating_sub(at), spot, stage, depth),
+            Some((element, _)) => self.element(&element, end.saturating_sub(at), spot, stage, depth),
             None => self.view.opaque("octets that are not BER", at, end, OPEN_OCTETS),
         };
         let mut text = error.to_string().replace("offset", "user part offset");
+        if let Some((element, announced)) = cut {
+            text = format!("{text}: it announces {announced} octets, {} are here", element.content.len());
+        }
         if self.returned {
             text.push_str("; a service message may bring back only the beginning (Q.713 §4.11)");
         }
@@ -141,6 +144,8 @@ impl<'a> Walk<'a, '_> {
             next = if found.field.is_subscriber() { Spot::Secret } else { Spot::Unknown };
             reads = Reads::Unknown;
         }
+        // The decoder looks into what must hold elements, whether its tag says so or not.
+        let holds = element.constructed || !matches!(next, Spot::Unknown | Spot::Parameter | Spot::Secret);
         let head = element.content_offset.saturating_sub(element.offset);
         let form = form(element, self.view.slice(element.offset, element.content_offset));
         let mut value = String::new();
@@ -152,14 +157,14 @@ impl<'a> Walk<'a, '_> {
             }
         } else if spot == Spot::Secret {
             open = head;
-        } else if !element.constructed {
+        } else if !holds {
             (value, open) = self.value(element, reads, head);
         } else if let Reads::Reference { .. } = reads {
             next = Spot::Secret;
         }
         let text = if value.is_empty() { form } else { format!("{value}   {form}") };
         let mut node = self.view.partly(name, element.offset, len, open, text);
-        if element.constructed {
+        if holds {
             node.octets = hex(self.view.slice(element.offset, element.content_offset), head);
             self.inside(element.inside(), next, depth.saturating_add(1), &mut node.children);
         }
@@ -223,14 +228,18 @@ impl<'a> Walk<'a, '_> {
 
 const ENUMERATED: Tag = Tag::universal(10);
 
-/// An element with a tag of one octet and a definite length that goes on beyond the octets that are there.
-fn cut_element(octets: &[u8], offset: usize) -> Option<Element<'_>> {
+/// An element with a tag of one octet and a definite length that goes on beyond the octets that are there, and that
+/// length.
+fn cut_element(octets: &[u8], offset: usize) -> Option<(Element<'_>, u64)> {
     const CLASSES: [Class; 4] = [Class::Universal, Class::Application, Class::Context, Class::Private];
     let (first, rest) = octets.split_first()?;
     let (length, rest) = rest.split_first()?;
-    let content = match length {
-        0..=0x7f => rest,
-        0x81..=0x84 => rest.get(usize::from(length & 0x7f)..)?,
+    let (announced, content) = match length {
+        0..=0x7f => (u64::from(*length), rest),
+        0x81..=0x84 => {
+            let (octets, content) = rest.split_at_checked(usize::from(length & 0x7f))?;
+            (octets.iter().fold(0, |value, octet| value << 8 | u64::from(*octet)), content)
+        }
         _ => return None,
     };
     if first & 0x1f == 0x1f {
@@ -238,13 +247,14 @@ fn cut_element(octets: &[u8], offset: usize) -> Option<Element<'_>> {
     }
     let class = CLASSES.get(usize::from(first >> 6)).copied()?;
     let head = octets.len().saturating_sub(content.len());
-    Some(Element {
+    let element = Element {
         tag: Tag::new(class, u32::from(first & 0x1f)),
         constructed: first & 0x20 != 0,
         content,
         offset,
         content_offset: offset.saturating_add(head),
-    })
+    };
+    Some((element, announced))
 }
 
 /// Nature of address and numbering plan of an AddressString.

@@ -195,6 +195,11 @@ fn whatever_is_cut_is_shown_as_far_as_it_goes_with_its_fault() {
     let nodes = tcap_message(cut, &Message::decode_tcap_only(cut), MASKED);
     assert!(value(&nodes, "opcode").starts_with("71 anyTimeInterrogation"));
     assert!(faults(&nodes).contains(&("tcap_truncated".to_owned(), 0)));
+    assert!(
+        nodes[0].remarks[0].text.ends_with("it announces 39 octets, 36 are here"),
+        "{:?}",
+        nodes[0].remarks
+    );
 }
 
 #[test]

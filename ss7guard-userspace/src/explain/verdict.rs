@@ -356,6 +356,9 @@ fn meaning(was: &Judgement, config: &Config) -> String {
     let text = match verdict {
         Verdict::Allow => "nothing is held against it; it passes",
         Verdict::Defer => "it is to be judged when the rest of it is there",
+        Verdict::Malformed if Reason::from_name(was.decision.reason).is_none() => {
+            "the decoder cannot read it, so no rule can judge it; it passes"
+        }
         Verdict::Malformed => "it cannot be judged as it is; what happens to it is the policy for its reason",
         Verdict::Alert => "a person should know; it is not stopped",
         Verdict::Block if was.decision.rule == Some(RULE_CATEGORY1) => {

@@ -106,13 +106,14 @@ fn write_address(
     }
 }
 
-/// Whether a global title is a subscriber's number.
+/// Whether a global title is a subscriber's number, or may be one.
 #[must_use]
 pub fn is_subscriber(address: &Address, message: &Message<'_>) -> bool {
     const E212: u8 = 6;
     const E214: u8 = 7;
     let Some(title) = &address.global_title else { return false };
-    if matches!(title.numbering_plan, Some(E212 | E214)) {
+    // Of a segment nobody knows: the number that would tell is in another one.
+    if matches!(title.numbering_plan, Some(E212 | E214)) || message.outcome == Outcome::Segment {
         return true;
     }
     [Field::Msisdn, Field::Imsi, Field::Msrn]

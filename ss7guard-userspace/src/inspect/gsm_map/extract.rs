@@ -250,7 +250,14 @@ impl Level {
                     *tags |= tag;
                     if is_leading { Key::Leading(number) } else { Key::C(number) }
                 }
-                _ => continue,
+                tag => {
+                    // What the types of TS 29.002 are made of; nothing else has a universal tag there.
+                    let known = matches!(tag.number(), 1 | 2 | 3 | 5 | 6 | 10 | 17);
+                    if tag.class() == Class::Universal && !known {
+                        work.findings.note(Finding::UnexpectedForm, element.offset);
+                    }
+                    continue;
+                }
             };
             let fits = |on: Key| on == key || (on == Key::Each && matches!(key, Key::S(_)));
             match self.table.iter().find(|On(on, _)| fits(*on)) {
