@@ -15,7 +15,7 @@ const MAX_MAIN_LINES: usize = 70;
 fn sources(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["ebpf-build", "ss7guard-common", "ss7guard-ebpf", "ss7guard-userspace", "tests", "xtask"]
+        ["ebpf-build", "fuzz", "ss7guard-common", "ss7guard-ebpf", "ss7guard-userspace", "tests", "xtask"]
             .iter()
             .map(|name| root.join(name))
             .collect();
@@ -42,7 +42,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     for (path, text) in sources(root)? {
         broken.extend(check_file(&path.to_string_lossy(), &text));
     }
-    for lock in ["Cargo.lock", "ss7guard-ebpf/Cargo.lock"] {
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock", "ss7guard-ebpf/Cargo.lock"] {
         // 1: not in the index. Outside a repository, as in a source archive, git says 128.
         let listed = Command::new("git")
             .current_dir(root)

@@ -20,6 +20,15 @@ fn kernel() -> Result<()> {
     Ok(())
 }
 
+/// The fuzz targets: on any compiler, without the sanitizer.
+fn fuzz() -> Result<()> {
+    let folder = root()?.join("fuzz");
+    build::run(cargo(&["fmt", "--check"])?.current_dir(&folder))?;
+    let mut clippy = cargo(&["clippy", "--locked", "--quiet", "--all-targets", "--target-dir"])?;
+    clippy.arg(target()?.join("fuzz/lint")).args(["--", "-D", "warnings"]).current_dir(&folder);
+    build::run(&mut clippy)
+}
+
 fn host() -> Result<()> {
     build::run(&mut cargo(&["fmt", "--all", "--check"])?)?;
     for features in [
@@ -37,6 +46,7 @@ fn host() -> Result<()> {
 
 pub(crate) fn run() -> Result<()> {
     host()?;
+    fuzz()?;
     kernel()?;
     let broken = invariants::check(&root()?)?;
     for line in &broken {

@@ -1,9 +1,12 @@
 //! Project tasks: `cargo xtask VERB`.
 
 mod build;
+mod coverage;
+mod fuzz;
 mod invariants;
 mod lint;
 mod run;
+mod sanitizer;
 mod setup;
 mod test;
 
@@ -30,6 +33,8 @@ enum Verb {
     Lint,
     /// Build and run the test tiers: unit, kernel, netns, cli, corpus
     Test(test::Args),
+    /// Run the fuzz targets and the properties that they state
+    Fuzz(fuzz::Args),
     /// The firewall at work between real associations in network namespaces
     Demo(run::Args),
     /// Costs as ratios taken in one run
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Build => setup::ensure(setup::Need::Build).and_then(|()| build::all(build::Profile::Dev)),
         Verb::Lint => setup::ensure(setup::Need::Lint).and_then(|()| lint::run()),
         Verb::Test(args) => test::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Demo(args) => run::run("ss7guard-demo", setup::Need::Lab, &args),
         Verb::Bench(args) => run::run("ss7guard-bench", setup::Need::Bench, &args),
     };

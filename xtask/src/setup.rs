@@ -8,10 +8,15 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 
 use crate::build::{run, target};
+use crate::sanitizer;
 
 /// What is needed for what.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
+    /// The fuzz targets, which need no kernel part.
+    Fuzz,
+    /// The same, and what reads coverage.
+    Coverage,
     /// Building.
     Build,
     /// Building, and clippy for the kernel programs.
@@ -111,6 +116,9 @@ fn says(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn probe(need: Need) -> Result<Vec<Probe>> {
+    if need < Need::Build {
+        return Ok(fuzz_probes(need == Need::Coverage).into_iter().chain([c_compiler()]).collect());
+    }
     let toolchains = ebpf_build::toolchains();
     // A linker that no toolchain fits is as good as none: the distribution's compiler has moved on.
     let linker = ebpf_build::linker(&ebpf_build::tools_dir(&target()?))
@@ -122,12 +130,7 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
     };
     let llvm = toolchain.as_ref().map(|toolchain| toolchain.llvm);
     let mut probes = vec![
-        Probe {
-            what: "C compiler",
-            needed: "for crates that build C".to_owned(),
-            found: says("cc", &["--version"]),
-            fix: Fix::Packages(vec!["gcc".to_owned(), "libc6-dev".to_owned()]),
-        },
+        c_compiler(),
         Probe {
             what: "eBPF toolchain",
             needed: "rustc with the source of core".to_owned(),
@@ -178,7 +181,52 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
         probes.push(tool("tshark", &["--version"], "tshark", "comparison"));
         probes.push(tool("xdp-filter", &["--version"], "xdp-tools", "comparison"));
     }
+    if need == Need::All {
+        probes.extend(fuzz_probes(true));
+    }
     Ok(probes)
+}
+
+/// What `cargo xtask fuzz` needs: libFuzzer is C++, built by its crate.
+fn fuzz_probes(coverage: bool) -> Vec<Probe> {
+    let mut probes = vec![
+        Probe {
+            what: "C++ compiler",
+            needed: "fuzz".to_owned(),
+            found: says("c++", &["--version"]),
+            fix: Fix::Packages(words(&["g++", "libc6-dev"])),
+        },
+        Probe {
+            what: "AddressSanitizer",
+            needed: "fuzz".to_owned(),
+            found: sanitizer::runtime(),
+            fix: Fix::Person(
+                "the distribution's Rust has no sanitizer runtime: install Rust by rustup (https://rustup.rs)",
+            ),
+        },
+    ];
+    if coverage {
+        let packages = sanitizer::llvm().map(|llvm| format!("llvm-{llvm}")).filter(|name| apt_knows(name));
+        probes.push(Probe {
+            what: "llvm-cov",
+            needed: "fuzz --coverage".to_owned(),
+            found: sanitizer::llvm_tools().map(|folder| folder.display().to_string()),
+            fix: match packages {
+                Some(package) => Fix::Packages(vec![package]),
+                None => Fix::Rustup(words(&["component", "add", "llvm-tools"])),
+            },
+        });
+    }
+    probes
+}
+
+fn c_compiler() -> Probe {
+    Probe {
+        what: "C compiler",
+        needed: "for crates that build C".to_owned(),
+        found: says("cc", &["--version"]),
+        fix: Fix::Packages(vec!["gcc".to_owned(), "libc6-dev".to_owned()]),
+    }
 }
 
 fn is_root() -> bool {

@@ -164,6 +164,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// Elements looked at so far: those in odd forms, and with the feature `count-work` the plain ones too.
+    #[must_use]
+    pub const fn elements(&self) -> u32 {
+        self.elements
+    }
+
     fn step(&mut self) -> Result<(), BerError> {
         self.elements = self.elements.saturating_add(1);
         if self.elements > MAX_ELEMENTS { Err(BerError::TooMany) } else { Ok(()) }
@@ -212,6 +218,10 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             self.offset = content_offset.wrapping_add(content.len());
             let (tag, constructed) = (Tag::short(*first), first & 0x20 != 0);
+            #[cfg(feature = "count-work")]
+            {
+                work.elements = work.elements.saturating_add(1);
+            }
             return Ok(Some(Element { tag, constructed, content, offset, content_offset }));
         }
         if self.rest.is_empty() { Ok(None) } else { self.next_odd(work) }

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use thiserror::Error;
 
 use crate::inspect::ber::{BerError, Class, EXTERNAL, Element, INTEGER, NULL, OID, Oid, Reader, SEQUENCE};
-use crate::inspect::ber::{Tag, Work};
+use crate::inspect::ber::{Octets, Tag, Work};
 use crate::inspect::digits::{self, Address};
 use crate::inspect::findings::Finding;
 
@@ -171,15 +171,18 @@ impl TransactionId {
         if !(1..=4).contains(&element.content.len()) || element.constructed {
             work.findings.note(Finding::TransactionIdLength, element.offset);
         }
+        // In pieces it is the same id; what only claims to be in pieces is taken as it stands.
+        let read = element.octets(work).unwrap_or(Octets::Slice(element.content));
+        let content = read.as_slice();
         let mut octets = [0; MAX_TRANSACTION_ID];
-        if let ([a, b, c, d, ..], [e, f, g, h]) = (&mut octets, element.content) {
+        if let ([a, b, c, d, ..], [e, f, g, h]) = (&mut octets, content) {
             [*a, *b, *c, *d] = [*e, *f, *g, *h];
         } else {
-            for (slot, octet) in octets.iter_mut().zip(element.content) {
+            for (slot, octet) in octets.iter_mut().zip(content) {
                 *slot = *octet;
             }
         }
-        let len = element.content.len().min(MAX_TRANSACTION_ID);
+        let len = content.len().min(MAX_TRANSACTION_ID);
         Self { octets, len: u8::try_from(len).unwrap_or(0) }
     }
 

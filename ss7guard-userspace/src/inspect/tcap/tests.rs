@@ -158,3 +158,19 @@ fn no_cut_message_panics() {
         assert!(decoded(&data[..cut], &mut Work::default()).is_err(), "{cut}");
     }
 }
+
+#[test]
+fn a_transaction_id_in_pieces_is_the_same_id() {
+    let read = |hex: &str| {
+        let octets = sealed(hex);
+        let (mut decoded, mut work) = (None, Work::default());
+        decode(&octets, 0, &mut decoded, &mut work).unwrap();
+        (decoded.unwrap().otid.unwrap(), work.findings)
+    };
+    let (whole, _) = read("62{48{09 0a 0b 0c}}");
+    let (pieces, findings) = read("62{68{04{09 0a} 24{04{0b 0c}}}}");
+    assert_eq!(pieces, whole);
+    assert!(findings.contains(Finding::ConstructedString));
+    // No elements inside, whatever the tag says.
+    assert_eq!(read("62{68{09 0a 0b 0c}}").0, whole);
+}

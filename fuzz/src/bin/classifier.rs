@@ -1,0 +1,123 @@
+//! An Ethernet frame through the classifier of kernel and host, then every message in it through the decoder.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ss7guard_common::abi::{ANY_NI, BlockDetail, Config, Mode, Side};
+use ss7guard_common::classify::{FrameVerdict, Observed};
+use ss7guard_common::read::MAX_OFFSET;
+use ss7guard_common::verdict::{Action, Class, Reason};
+use ss7guard_common::wire::{Address, Remote};
+use ss7guard_fuzz::facts;
+use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints};
+use ss7guard_userspace::inspect::message::Message;
+
+/// Point codes of two carriers of the seed corpus: one blocked for every network indicator, one for NI 0.
+const BLOCKED: [(u32, u8); 2] = [(4711, ANY_NI), (5033, 0)];
+
+fuzz_target!(|frame: &[u8]| {
+    let _ = endpoints(frame);
+    for (mode, remote) in [
+        (Mode::Monitor, Remote::Source),
+        (Mode::Monitor, Remote::Destination),
+        (Mode::Enforce, Remote::Source),
+    ] {
+        let (verdict, blocked) = judge(frame, mode, remote);
+        match mode {
+            Mode::Monitor => assert!(!verdict.verdict.drops(), "{verdict:?} in monitor mode"),
+            Mode::Enforce => assert!(verdict.verdict.drops() == blocked, "{verdict:?}, blocked {blocked}"),
+        }
+        if mode == Mode::Enforce {
+            with_padding(frame, verdict);
+            with_vlan_tag(frame, verdict);
+        }
+    }
+    let mut host = host(Mode::Monitor);
+    let _ = host.classify(frame, Remote::Source, 0, |seen| {
+        if let Some((data, user_part)) = complete_message(seen, frame) {
+            facts::check(&Message::decode(data, user_part), user_part);
+        }
+    });
+});
+
+/// Tables with something in each.
+fn host(mode: Mode) -> Host {
+    let mut host = Host::new(Config { mode: mode as u8, ..Config::fresh() });
+    for (point_code, ni) in BLOCKED {
+        host.block(BlockDetail {
+            expires_at: 0,
+            point_code,
+            network_appearance: 0,
+            rule_id: point_code,
+            next: 0,
+            ni,
+            match_na: 0,
+            action: Action::Drop as u8,
+            used: 1,
+            _pad: 0,
+        });
+    }
+    let peer = Peer { side: Side::Interconnect, point_code_bits: 24 };
+    host.peers.insert(Address::from_ipv4(0xc633_640a), peer);
+    host
+}
+
+/// Judges a frame, checks the judgement, and says whether a message in it is blocked.
+fn judge(frame: &[u8], mode: Mode, remote: Remote) -> (FrameVerdict, bool) {
+    let mut host = host(mode);
+    let mut blocked = false;
+    let mut chunks = 0;
+    let verdict = host.classify(frame, remote, 0, |seen| {
+        check(frame, seen);
+        chunks += 1;
+        blocked |= seen.verdict.reason() == Some(Reason::BlockedPointCode);
+    });
+    assert!(verdict.verdict.reason().is_some());
+    assert!(verdict.chunk_offset + verdict.chunk_len <= frame.len());
+    let counted: u64 = host.counters().map(|(_, _, count)| count).sum();
+    assert!(counted >= 1.max(chunks), "{counted} outcomes of {chunks} chunks");
+    let again = host.classify(frame, remote, 0, |_| {});
+    assert_eq!(again.verdict.reason(), verdict.verdict.reason());
+    assert_eq!(again.verdict.drops(), verdict.verdict.drops());
+    (verdict, blocked)
+}
+
+/// What was seen of a chunk lies in the frame, and a message from a blocked point code is seen as such.
+fn check(frame: &[u8], seen: &Observed) {
+    let end = seen.offset + seen.chunk.len;
+    assert!(end <= frame.len() && seen.user_data.payload <= end);
+    let reason = seen.verdict.reason().expect("every verdict has a reason");
+    let Some(data) = &seen.data else {
+        assert!(!matches!(reason.class(), Class::Message), "{reason:?} without a label");
+        return;
+    };
+    assert!(data.user_part + data.user_part_len <= end);
+    let is_blocked =
+        |opc| BLOCKED.iter().any(|(code, ni)| *code == opc && (*ni == ANY_NI || *ni == data.label.ni));
+    let expected = is_blocked(data.label.opc) || data.second_opc.get().is_some_and(is_blocked);
+    assert_eq!(reason == Reason::BlockedPointCode, expected, "{data:?}");
+}
+
+/// Link-layer padding changes no judgement of what an SCCP packet holds.
+fn with_padding(frame: &[u8], verdict: FrameVerdict) {
+    let held = verdict
+        .verdict
+        .reason()
+        .is_some_and(|reason| matches!(reason.class(), Class::Control | Class::Message));
+    if held && frame.len() + 9 < MAX_OFFSET {
+        let (other, _) = judge(&[frame, &[0x5a; 9]].concat(), Mode::Enforce, Remote::Source);
+        assert_eq!(other, verdict, "with padding");
+    }
+}
+
+/// A VLAN tag changes no judgement.
+fn with_vlan_tag(frame: &[u8], verdict: FrameVerdict) {
+    let Some((macs, rest @ ([0x08, 0x00, ..] | [0x86, 0xdd, ..]))) = frame.split_at_checked(12) else {
+        return;
+    };
+    if frame.len() + 4 < MAX_OFFSET {
+        let (other, _) =
+            judge(&[macs, &[0x81, 0x00, 0x00, 0x05], rest].concat(), Mode::Enforce, Remote::Source);
+        assert_eq!(other.verdict, verdict.verdict, "with a VLAN tag");
+        assert_eq!(other.chunk_len, verdict.chunk_len);
+    }
+}
