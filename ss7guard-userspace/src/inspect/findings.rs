@@ -54,6 +54,18 @@ findings! {
     PointerOrder = "pointer_order";
     /// A parameter that does not have the form that its operation gives it.
     UnexpectedForm = "unexpected_form";
+    /// An application context that MAP does not have, or not in that version (TS 29.002 §17.3.3).
+    ContextUnknown = "context_unknown";
+    /// An operation that the application context does not give to that side of the dialogue (TS 29.002 §17.3.2).
+    ContextMismatch = "context_mismatch";
+    /// A local operation code that MAP does not define (TS 29.002 §17.5).
+    OperationUnknown = "operation_unknown";
+    /// Without dialogue portion, hence version 1, an operation or argument of a later version (TS 29.002 §15.2).
+    VersionDowngrade = "version_downgrade";
+    /// A called subsystem that does not perform the operation (TS 23.003 §6, TS 29.002 §17.3.2).
+    SsnMismatch = "ssn_mismatch";
+    /// No subsystem number, or number 0 (not known), in an address that needs one (TS 29.002 §6.1.3).
+    SsnMissing = "ssn_missing";
 }
 
 /// Findings of one message that are kept; more are counted only.

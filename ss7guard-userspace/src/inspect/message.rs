@@ -6,7 +6,7 @@ use ss7guard_common::wire::m3ua::{Data, SI_SCCP};
 
 use crate::inspect::ber::{BerError, Work};
 use crate::inspect::findings::Findings;
-use crate::inspect::gsm_map::{self, Identities, Protocol, extract};
+use crate::inspect::gsm_map::{self, Identities, Protocol, contexts, extract, subsystems};
 use crate::inspect::sccp::{self, Sccp, SccpError};
 use crate::inspect::tcap::{self, Code, Component, ComponentKind, Tcap, TcapError};
 
@@ -149,6 +149,9 @@ impl<'a> Message<'a> {
             return Ok(Outcome::Segment);
         }
         let (data, offset, kind) = (sccp.data, sccp.data_offset, sccp.kind);
+        if !kind.is_service() {
+            subsystems::note_missing(sccp, user_part, &mut work.findings);
+        }
         match self.decode_tcap(data, offset, work) {
             // A service message may bring back only the beginning of what was sent (Q.713 §4.11).
             Err(_) if kind.is_service() => Ok(Outcome::Decoded),
@@ -160,11 +163,12 @@ impl<'a> Message<'a> {
         let mut result = tcap::decode(octets, offset, &mut self.tcap, work).map_err(Problem::Tcap);
         let Some(tcap) = &self.tcap else { return result };
         let ssn = |address: fn(&Sccp<'a>) -> Option<u8>| self.sccp.as_ref().and_then(address);
-        self.protocol = gsm_map::protocol(
-            tcap.dialogue.application_context.as_ref(),
-            ssn(|sccp| sccp.called.ssn),
-            ssn(|sccp| sccp.calling.ssn),
-        );
+        let context = tcap.dialogue.application_context.as_ref().map(gsm_map::context);
+        self.protocol = gsm_map::protocol(context, ssn(|sccp| sccp.called.ssn), ssn(|sccp| sccp.calling.ssn));
+        // A message on its way back has its sender as called party.
+        let performer = self.sccp.as_ref().filter(|sccp| !sccp.kind.is_service());
+        let performer = performer.and_then(|sccp| sccp.called.ssn).filter(|ssn| *ssn != 0);
+        contexts::check(tcap, context, self.protocol, performer, offset, work);
         for component in tcap.components.iter() {
             // Every component is looked at, also after one that is broken.
             let one = extract::component(component, self.protocol, &mut self.identities, work);
