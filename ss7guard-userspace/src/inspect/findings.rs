@@ -66,6 +66,8 @@ findings! {
     SsnMismatch = "ssn_mismatch";
     /// No subsystem number, or number 0 (not known), in an address that needs one (TS 29.002 §6.1.3).
     SsnMissing = "ssn_missing";
+    /// A short message that is cut off, contradicts itself, or does not go that way (TS 23.040 §9.2).
+    SmsMalformed = "sms_malformed";
 }
 
 /// Findings of one message that are kept; more are counted only.

@@ -6,7 +6,7 @@ use ss7guard_common::wire::m3ua::{Data, SI_SCCP};
 
 use crate::inspect::ber::{BerError, Work};
 use crate::inspect::findings::Findings;
-use crate::inspect::gsm_map::{self, Identities, Protocol, contexts, extract, subsystems};
+use crate::inspect::gsm_map::{self, Identities, Protocol, contexts, extract, sms, subsystems};
 use crate::inspect::sccp::{self, Sccp, SccpError};
 use crate::inspect::tcap::{self, Code, Component, ComponentKind, Tcap, TcapError};
 
@@ -96,6 +96,8 @@ pub struct Message<'a> {
     pub protocol: Protocol,
     /// Identities of all components, the first of each kind.
     pub identities: Identities,
+    /// The short message that it carries, the first if there are several.
+    pub sms: Option<sms::Sms>,
     /// Odd forms.
     pub findings: Findings,
     /// How far decoding came.
@@ -112,6 +114,7 @@ impl<'a> Message<'a> {
             tcap: None,
             protocol: Protocol::default(),
             identities: Identities::default(),
+            sms: None,
             findings: Findings::default(),
             outcome: Outcome::NotSccp,
         };
@@ -173,6 +176,10 @@ impl<'a> Message<'a> {
             // Every component is looked at, also after one that is broken.
             let one = extract::component(component, self.protocol, &mut self.identities, work);
             result = result.and(one.map_err(Problem::GsmMap));
+            if self.protocol == Protocol::Map {
+                let one = sms::component(component, &mut self.sms, work);
+                result = result.and(one.map_err(Problem::GsmMap));
+            }
         }
         result
     }

@@ -8,6 +8,7 @@ pub mod contexts;
 pub mod extract;
 pub mod operations;
 mod paths;
+pub mod sms;
 mod subscription;
 pub mod subsystems;
 
