@@ -126,6 +126,20 @@ findings! {
     NegativeInvokeId = "negative_invoke_id", Note;
     /// SCCP management by its subsystem number, and no management message inside (Q.713 §5).
     ManagementMismatch = "management_mismatch", Ambiguous;
+    /// An application context that MAP does not have, or not in that version (TS 29.002 §17.3.3).
+    ContextUnknown = "context_unknown", Odd;
+    /// An operation that the application context does not give to that side of the dialogue (TS 29.002 §17.3.2).
+    ContextMismatch = "context_mismatch", Ambiguous;
+    /// A local operation code that MAP does not define (TS 29.002 §17.5).
+    OperationUnknown = "operation_unknown", Odd;
+    /// Without dialogue portion, hence version 1, an operation or argument of a later version (TS 29.002 §15.2).
+    VersionDowngrade = "version_downgrade", Odd;
+    /// A called subsystem that does not perform the operation (TS 23.003 §6, TS 29.002 §17.3.2).
+    SsnMismatch = "ssn_mismatch", Odd;
+    /// No subsystem number, or number 0 (not known), in an address that needs one (TS 29.002 §6.1.3).
+    SsnMissing = "ssn_missing", Odd;
+    /// A short message that is cut off, contradicts itself, or does not go that way (TS 23.040 §9.2).
+    SmsMalformed = "sms_malformed", Odd;
 }
 
 /// Findings of one message that are kept; more are counted only.

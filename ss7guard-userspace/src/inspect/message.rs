@@ -6,7 +6,7 @@ use ss7guard_common::wire::m3ua::{Data, SI_SCCP};
 
 use crate::inspect::ber::{BerError, Work};
 use crate::inspect::findings::{Finding, Findings};
-use crate::inspect::gsm_map::{self, Identities, Protocol, extract};
+use crate::inspect::gsm_map::{self, Identities, Protocol, contexts, extract, sms, subsystems};
 use crate::inspect::sccp::{self, Sccp, SccpError};
 use crate::inspect::tcap::{self, Code, Component, ComponentKind, Tcap, TcapError};
 
@@ -96,6 +96,8 @@ pub struct Message<'a> {
     pub protocol: Protocol,
     /// Identities of all components, the first of each kind.
     pub identities: Identities,
+    /// The short message that it carries, the first if there are several.
+    pub sms: Option<sms::Sms>,
     /// Odd forms.
     pub findings: Findings,
     /// How far decoding came.
@@ -126,6 +128,7 @@ impl<'a> Message<'a> {
             tcap: None,
             protocol: Protocol::default(),
             identities: Identities::default(),
+            sms: None,
             findings: Findings::default(),
             outcome: Outcome::NotSccp,
         }
@@ -177,6 +180,9 @@ impl<'a> Message<'a> {
             // A translator on the way may put another subsystem number there.
             work.findings.note(Finding::ManagementMismatch, sccp.data_offset);
         }
+        if !sccp.kind.is_service() {
+            subsystems::note_missing(sccp, user_part, &mut work.findings);
+        }
         if sccp.segmentation.is_some_and(|part| part.is_part()) {
             return Ok(Outcome::Segment);
         }
@@ -200,15 +206,20 @@ impl<'a> Message<'a> {
         let mut result = tcap::decode(octets, offset, &mut self.tcap, work).map_err(Problem::Tcap);
         let Some(tcap) = &self.tcap else { return result };
         let ssn = |address: fn(&Sccp<'a>) -> Option<u8>| self.sccp.as_ref().and_then(address);
-        self.protocol = gsm_map::protocol(
-            tcap.dialogue.application_context.as_ref(),
-            ssn(|sccp| sccp.called.ssn),
-            ssn(|sccp| sccp.calling.ssn),
-        );
+        let context = tcap.dialogue.application_context.as_ref().map(gsm_map::context);
+        self.protocol = gsm_map::protocol(context, ssn(|sccp| sccp.called.ssn), ssn(|sccp| sccp.calling.ssn));
+        // A message on its way back has its sender as called party.
+        let performer = self.sccp.as_ref().filter(|sccp| !sccp.kind.is_service());
+        let performer = performer.and_then(|sccp| sccp.called.ssn).filter(|ssn| *ssn != 0);
+        contexts::check(tcap, context, self.protocol, performer, offset, work);
         for component in tcap.components.iter() {
             // Every component is looked at, also after one that is broken.
             let one = extract::component(component, self.protocol, &mut self.identities, work);
             result = result.and(one.map_err(Problem::GsmMap));
+            if self.protocol == Protocol::Map {
+                let one = sms::component(component, &mut self.sms, work);
+                result = result.and(one.map_err(Problem::GsmMap));
+            }
         }
         result
     }

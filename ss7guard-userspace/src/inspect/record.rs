@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::inspect::ber::Oid;
 use crate::inspect::digits::{Digits, MAX_DIGITS, PLAN_E212};
+use crate::inspect::gsm_map::sms::{Concatenation, Party, Ports, Sms, Type};
 use crate::inspect::gsm_map::{Field, Protocol, operations};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::sccp::Address;
@@ -41,6 +42,49 @@ pub fn write(object: &mut Object<'_>, message: &Message<'_>, place: &Place, reve
         object.text("undecodable", problem.reason());
         object.text("undecodable_detail", &problem.to_string());
     }
+    if let Some(sms) = &message.sms {
+        write_sms(object.key("sms"), sms, reveal);
+    }
+}
+
+/// Writes a short message as an object of its own: outside the lines, which few messages need.
+#[cold]
+fn write_sms(out: &mut Vec<u8>, sms: &Sms, reveal: bool) {
+    let mut object = Object::begin(out);
+    object.text("type", sms.kind.as_str());
+    if let Some(pid) = sms.pid {
+        object.number("pid", pid);
+    }
+    if let Some(coding) = sms.coding {
+        object.number("dcs", coding.0);
+    }
+    let party = match sms.kind {
+        Type::Deliver => "oa",
+        Type::StatusReport => "ra",
+        Type::Submit | Type::Command => "da",
+    };
+    match &sms.party {
+        Some(Party::Number(digits)) if reveal => object.text(party, digits.as_str()),
+        Some(Party::Number(digits)) => object.text(party, &mask(digits.as_str())),
+        Some(Party::Name(name)) => object.text(party, &name.to_string()),
+        None => {}
+    }
+    if let Some(Ports { source, destination }) = sms.ports {
+        object.key("udh_ports").extend(format!("[{source},{destination}]").bytes());
+    }
+    if let Some(Concatenation { reference, total, part }) = sms.concatenation {
+        let mut parts = Object::begin(object.key("concat"));
+        parts.number("ref", reference);
+        parts.number("total", total);
+        parts.number("part", part);
+        parts.end();
+    }
+    for (key, value) in
+        [("silent", sms.is_silent()), ("binary", sms.is_binary()), ("sim_specific", sms.is_for_sim())]
+    {
+        object.key(key).extend(value.to_string().bytes());
+    }
+    object.end();
 }
 
 #[inline(always)]

@@ -1,13 +1,16 @@
 //! MAP (3GPP TS 29.002): operations, and the identities and addresses that their arguments and results carry.
 //!
 //! [`operations`] names the operations; [`paths`] says, for each, where identities are; [`extract`] follows these
-//! paths through one argument or result. CAP (TS 29.078) shares TCAP and operation codes with MAP and is told apart
+//! paths through one argument or result. [`contexts`] and [`subsystems`] say which operation belongs where. CAP (TS 29.078) shares TCAP and operation codes with MAP and is told apart
 //! by its application contexts and subsystem number.
 
+pub mod contexts;
 pub mod extract;
 pub mod operations;
 mod paths;
+pub mod sms;
 mod subscription;
+pub mod subsystems;
 
 pub use extract::{Field, Identities};
 
@@ -73,9 +76,9 @@ pub fn context(name: &Oid<'_>) -> Context {
 
 /// Tells MAP and CAP apart: by the application context, else by the subsystem numbers.
 #[must_use]
-pub fn protocol(name: Option<&Oid<'_>>, called_ssn: Option<u8>, calling_ssn: Option<u8>) -> Protocol {
-    let is_cap = match name {
-        Some(name) => context(name) == Context::Cap,
+pub fn protocol(context: Option<Context>, called_ssn: Option<u8>, calling_ssn: Option<u8>) -> Protocol {
+    let is_cap = match context {
+        Some(context) => context == Context::Cap,
         None => called_ssn == Some(SSN_CAP) || calling_ssn == Some(SSN_CAP),
     };
     if is_cap { Protocol::Cap } else { Protocol::Map }
