@@ -188,6 +188,21 @@ pub fn address_digits(
     Some(*nature_plan)
 }
 
+/// Reads the digits of an ISUP number (Q.763 §3.9, §3.10): odd or even and nature, plan and indicators, BCD. The end of
+/// dialling (`f` in the last place, Q.763 §3.9 f) is no digit.
+pub fn isup(octets: &[u8], offset: usize, digits: &mut Digits, findings: &mut Findings) {
+    let (header, rest) = octets.split_at_checked(2).unwrap_or((octets, &[]));
+    digits.read_swapped(rest);
+    if header.first().is_some_and(|first| first & 0x80 != 0) {
+        digits.drop_last();
+    }
+    digits.drop_filler();
+    // A calling party whose number is not available has none; 11 and 12 are codes of operators.
+    if header.len() < 2 || digits.as_bytes().contains(&b'f') {
+        findings.note(Finding::OddDigits, offset);
+    }
+}
+
 /// An AddressString with nature and plan; `None` if it is empty.
 pub fn address(octets: &[u8], offset: usize, findings: &mut Findings) -> Option<Address> {
     let mut digits = Digits::default();
@@ -245,6 +260,24 @@ mod tests {
                 assert_eq!(digits.is_decimal(), digits.as_str().bytes().all(|b| b.is_ascii_digit()));
             }
         }
+    }
+
+    #[test]
+    fn isup_numbers_have_their_parity_in_the_first_octet() {
+        let mut findings = Findings::default();
+        let mut digits = Digits::default();
+        // Odd, international; E.164; 3 digits and a filler.
+        isup(&[0x84, 0x10, 0x21, 0x03], 0, &mut digits, &mut findings);
+        assert_eq!(digits.as_str(), "123");
+        // Even, national, with the end of dialling; not available.
+        isup(&[0x03, 0x10, 0x21, 0x43], 0, &mut digits, &mut findings);
+        assert_eq!(digits.as_str(), "1234");
+        isup(&[0x03, 0x10, 0x21, 0xf3], 0, &mut digits, &mut findings);
+        assert_eq!(digits.as_str(), "123");
+        isup(&[0x00, 0x0b], 0, &mut digits, &mut findings);
+        assert!(digits.is_empty() && findings.is_empty());
+        isup(&[0x00], 0, &mut digits, &mut findings);
+        assert!(findings.contains(Finding::OddDigits));
     }
 
     #[test]

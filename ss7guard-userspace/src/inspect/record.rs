@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::inspect::ber::Oid;
 use crate::inspect::digits::{Digits, MAX_DIGITS, PLAN_E212};
 use crate::inspect::gsm_map::sms::{Concatenation, Party, Ports, Sms, Type};
-use crate::inspect::gsm_map::{Field, Protocol, operations};
+use crate::inspect::gsm_map::{Field, Protocol};
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::sccp::Address;
 use crate::inspect::tcap::{Code, Component, ComponentKind, Tcap};
@@ -224,7 +224,7 @@ fn write_component(line: &mut Line<'_>, component: &Component<'_>, protocol: Pro
     match &component.operation {
         Some(Code::Local(code)) => {
             line.number("opcode", *code);
-            if let Some(name) = operations::name(*code).filter(|_| protocol == Protocol::Map) {
+            if let Some(name) = protocol.operation(*code) {
                 line.plain("operation", name);
             }
         }
@@ -259,6 +259,8 @@ fn write_identities(line: &mut Line<'_>, message: &Message<'_>, reveal: bool) {
         identity("msrn", Field::Msrn, true);
         identity("mlc", Field::Mlc, false);
         identity("forwarded_to", Field::ForwardedTo, true);
+        identity("calling", Field::Calling, true);
+        identity("called", Field::Called, true);
     }
     let Some(tcap) = &message.tcap else { return };
     if let Some(reference) = &tcap.dialogue.destination_reference {

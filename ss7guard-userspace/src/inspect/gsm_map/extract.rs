@@ -3,8 +3,8 @@
 use crate::inspect::ber::{BerError, Class, Element, OCTET_STRING, Reader, SEQUENCE, Work};
 use crate::inspect::digits::{self, Digits};
 use crate::inspect::findings::Finding;
-use crate::inspect::gsm_map::Protocol;
 use crate::inspect::gsm_map::paths::{self, Key, On, Then};
+use crate::inspect::gsm_map::{Protocol, cap};
 use crate::inspect::tcap::{Code, Component, ComponentKind};
 
 /// An identity or address.
@@ -34,10 +34,14 @@ pub enum Field {
     Mlc,
     /// A number that calls are forwarded to.
     ForwardedTo,
+    /// Calling party of a CAP call.
+    Calling,
+    /// Called party of a CAP call or short message.
+    Called,
 }
 
 /// How many fields there are.
-const FIELDS: usize = 12;
+const FIELDS: usize = 14;
 
 impl Field {
     /// The name in output.
@@ -56,13 +60,18 @@ impl Field {
             Self::Msrn => "msrn",
             Self::Mlc => "mlc",
             Self::ForwardedTo => "forwarded_to",
+            Self::Calling => "calling",
+            Self::Called => "called",
         }
     }
 
     /// Whether the value is a subscriber's, which output masks.
     #[must_use]
     pub const fn is_subscriber(self) -> bool {
-        matches!(self, Self::Imsi | Self::Msisdn | Self::Msrn | Self::ForwardedTo)
+        matches!(
+            self,
+            Self::Imsi | Self::Msisdn | Self::Msrn | Self::ForwardedTo | Self::Calling | Self::Called
+        )
     }
 }
 
@@ -160,7 +169,7 @@ pub fn component(
         (Protocol::Map, ComponentKind::Invoke, Some(Code::Local(code)), _) => paths::argument(code),
         (Protocol::Map, kind, Some(Code::Local(code)), _) if kind.is_result() => paths::result(code),
         (Protocol::Map, ComponentKind::ReturnError, _, Some(Code::Local(code))) => paths::error(code),
-        (Protocol::Cap, ComponentKind::Invoke, Some(Code::Local(code)), _) => paths::cap_argument(code),
+        (Protocol::Cap, ComponentKind::Invoke, Some(Code::Local(code)), _) => cap::argument(code),
         _ => return Ok(()),
     };
     whole(parameter, forms, found, work)
@@ -187,7 +196,7 @@ fn whole(
     }
     work.findings.note(Finding::UnexpectedForm, parameter.offset);
     // A receiver that does not look at the outermost tag would read the elements all the same.
-    match forms.iter().find(|On(_, then)| !matches!(then, Then::Take(_) | Then::Pass)) {
+    match forms.iter().find(|On(_, then)| !matches!(then, Then::Take(_) | Then::TakeIsup(_) | Then::Pass)) {
         Some(On(_, then)) if parameter.constructed => follow(parameter, *then, found, work),
         _ => Ok(()),
     }
@@ -196,7 +205,8 @@ fn whole(
 /// Does with an element what a table says.
 fn follow(element: &Element<'_>, then: Then, found: &mut impl Sink, work: &mut Work) -> Result<(), BerError> {
     let level = match then {
-        Then::Take(field) => return value(element, field, found, work),
+        Then::Take(field) => return value(element, field, Form::Map, found, work),
+        Then::TakeIsup(field) => return value(element, field, Form::Isup, found, work),
         Then::Pass => return Ok(()),
         Then::Into(table) => Level { table, leading: 0, once: true },
         Then::List(table) => Level { table, leading: 0, once: false },
@@ -272,10 +282,20 @@ impl Level {
     }
 }
 
+/// How the digits of a field are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An IMSI or AddressString.
+    Map,
+    /// A number of ISUP.
+    Isup,
+}
+
 /// Reads the value of a field.
 fn value(
     element: &Element<'_>,
     field: Field,
+    form: Form,
     found: &mut impl Sink,
     work: &mut Work,
 ) -> Result<(), BerError> {
@@ -287,7 +307,9 @@ fn value(
     }
     let mut another = Digits::default();
     let digits = found.slot(field, element).unwrap_or(&mut another);
-    if field == Field::Imsi {
+    if form == Form::Isup {
+        digits::isup(octets, element.offset, digits, &mut work.findings);
+    } else if field == Field::Imsi {
         digits::imsi(octets, element.offset, digits, &mut work.findings);
     } else {
         digits::address_digits(octets, element.offset, digits, &mut work.findings);

@@ -4,6 +4,7 @@
 //! paths through one argument or result. [`contexts`] and [`subsystems`] say which operation belongs where. CAP (TS 29.078) shares TCAP and operation codes with MAP and is told apart
 //! by its application contexts and subsystem number.
 
+pub mod cap;
 pub mod contexts;
 pub mod extract;
 pub mod operations;
@@ -24,6 +25,17 @@ pub enum Protocol {
     Map,
     /// CAP.
     Cap,
+}
+
+impl Protocol {
+    /// Name of an operation; `None` for codes that the protocol does not define.
+    #[must_use]
+    pub fn operation(self, opcode: i32) -> Option<&'static str> {
+        match self {
+            Self::Map => operations::name(opcode),
+            Self::Cap => cap::operation(opcode),
+        }
+    }
 }
 
 /// Subsystem number of CAP (TS 23.003 §6).

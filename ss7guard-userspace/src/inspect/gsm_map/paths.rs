@@ -1,5 +1,5 @@
-//! Where each operation's argument, result or error carries identities and addresses (TS 29.002 §17.7, TS 29.078
-//! §6.1, §7.1, §8.1), for all versions together: versions differ in the tag of a parameter or in whether it is
+//! Where each operation's argument, result or error carries identities and addresses (TS 29.002 §17.7; for CAP see
+//! [`super::cap`]), for all versions together: versions differ in the tag of a parameter or in whether it is
 //! bare, so the tables tell them apart without knowing the application context.
 
 use crate::inspect::gsm_map::extract::Field;
@@ -29,6 +29,8 @@ pub(super) enum Key {
 pub(super) enum Then {
     /// Its value is this field.
     Take(Field),
+    /// The same, of a number in the form of ISUP (Q.763 §3.9, §3.10).
+    TakeIsup(Field),
     /// It is a SEQUENCE: each tag at most once.
     Into(&'static [On]),
     /// It is a list: any tag any number of times.
@@ -273,10 +275,10 @@ const SHORT_MESSAGE_WITH_IMSI: &[On] = &[
 ];
 
 /// LocationInformation: vlr-number [1], msc-Number [6].
-const LOCATION: &[On] = &[On(C(1), Take(Vlr)), On(C(6), Take(Msc))];
+pub(super) const LOCATION: &[On] = &[On(C(1), Take(Vlr)), On(C(6), Take(Msc))];
 
 /// LocationInformationGPRS: sgsn-Number [3].
-const LOCATION_GPRS: &[On] = &[On(C(3), Take(Sgsn))];
+pub(super) const LOCATION_GPRS: &[On] = &[On(C(3), Take(Sgsn))];
 
 /// SubscriberInfo: location [0], GPRS location [3], mnpInfoRes [8].
 const SUBSCRIBER_INFO: &[On] = &[
@@ -405,41 +407,6 @@ const ROUTING_V2: &[On] = &[On(O(0), Take(Imsi)), On(O(1), Take(Msrn)), On(S(0),
 pub(super) const fn error(code: i32) -> &'static [On] {
     match code {
         6 => const { &[On(S(0), Into(&[On(C(1), Take(Imsi))]))] },
-        _ => &[],
-    }
-}
-
-/// The forms of the argument of a CAP operation: initialDP, initiateCallAttempt, initialDPSMS, initialDPGPRS.
-pub(super) const fn cap_argument(opcode: i32) -> &'static [On] {
-    match opcode {
-        0 => {
-            const { &[On(S(0), Into(&[On(C(50), Take(Imsi)), On(C(52), Into(LOCATION)), On(C(55), Take(Msc))]))] }
-        }
-        32 => const { &[On(S(0), Into(&[On(C(52), Take(Scf))]))] },
-        60 => {
-            const {
-                &[On(
-                    S(0),
-                    Into(&[
-                        On(C(2), Take(Msisdn)),
-                        On(C(4), Take(Imsi)),
-                        On(C(5), Into(LOCATION)),
-                        On(C(6), Into(LOCATION_GPRS)),
-                        On(C(7), Take(Smsc)),
-                        On(C(15), Take(Msc)),
-                        On(C(16), Take(Sgsn)),
-                    ]),
-                )]
-            }
-        }
-        78 => {
-            const {
-                &[On(
-                    S(0),
-                    Into(&[On(C(2), Take(Msisdn)), On(C(3), Take(Imsi)), On(C(12), Into(LOCATION_GPRS))]),
-                )]
-            }
-        }
         _ => &[],
     }
 }

@@ -217,27 +217,37 @@ fn an_error_may_carry_the_imsi() {
 
 #[test]
 fn cap_arguments_give_identities_and_locations() {
+    use Field::{Called, Calling, ForwardedTo, Imsi, Msc, Msisdn, Scf, Sgsn, Smsc, Vlr};
     for (opcode, template, fields) in [
-        (
-            0,
-            "30{80 01 01 9f32 IMSI bf34{81 NUM 86 NUM} 9f37 NUM}",
-            &[Field::Imsi, Field::Vlr, Field::Msc][..],
-        ),
-        (32, "30{9f34 NUM}", &[Field::Scf]),
-        (
-            60,
-            "30{80 01 01 82 NUM 84 IMSI a6{83 NUM} 87 NUM 8f NUM}",
-            &[Field::Msisdn, Field::Imsi, Field::Sgsn, Field::Smsc, Field::Msc],
-        ),
-        (78, "30{80 01 01 81 01 01 82 NUM 83 IMSI ac{83 NUM}}", &[Field::Msisdn, Field::Imsi, Field::Sgsn]),
+        (0, "30{80 01 01 9f32 IMSI bf34{81 NUM 86 NUM} 9f37 NUM}", &[Imsi, Vlr, Msc][..]),
+        // A call to a mobile, a call from a mobile, one that was forwarded.
+        (0, "30{80 01 01 82 ISUP 83 ISUP 9f32 IMSI}", &[Called, Calling, Imsi]),
+        (0, "30{80 01 01 83 ISUP 9f32 IMSI 9f38 NUM}", &[Called, Calling, Imsi]),
+        (0, "30{80 01 01 9f32 IMSI bf3b{80 NUM 81 ISUP}}", &[Imsi, Msc, ForwardedTo]),
+        (17, "30{80 02 00 00 9f35 ISUP}", &[Calling]),
+        (20, "30{a0{04 ISUP}}", &[Called]),
+        (24, "30{80 01 07 a2{a5{9f32 ISUP}}}", &[Called]),
+        (24, "30{80 01 0d a2{a8{9f34 ISUP}}}", &[ForwardedTo]),
+        (24, "30{80 01 32 a2{bf32{bf32{81 NUM 86 NUM}}}}", &[Vlr, Msc]),
+        (32, "30{a0{04 ISUP} 9e ISUP 9f34 NUM}", &[Called, Calling, Scf]),
+        (60, "30{80 01 01 82 NUM 84 IMSI a6{83 NUM} 87 NUM 8f NUM}", &[Msisdn, Imsi, Sgsn, Smsc, Msc]),
+        (60, "30{80 01 01 81 NUM 82 NUM 84 IMSI}", &[Called, Msisdn, Imsi]),
+        (60, "30{80 01 01 84 IMSI 94 NUM}", &[Called, Imsi]),
+        (62, "30{80 NUM 81 NUM 82 NUM}", &[Calling, Called, Smsc]),
+        (78, "30{80 01 01 81 01 01 82 NUM 83 IMSI ac{83 NUM}}", &[Msisdn, Imsi, Sgsn]),
+        (80, "30{80 01 02 a2{a0{a0{83 NUM}}}}", &[Sgsn]),
+        (80, "30{80 01 0e a2{a1{a2{83 NUM}}}}", &[Sgsn]),
+        (80, "30{80 01 0c a2{a4{a3{83 NUM}}}}", &[Sgsn]),
     ] {
-        let (found, work) = identities(ComponentKind::Invoke, Protocol::Cap, opcode, &with(template));
+        // The same number, odd, international.
+        let template = with(&template.replace("ISUP", "08 84 10 51 55 10 00 99 09"));
+        let (found, work) = identities(ComponentKind::Invoke, Protocol::Cap, opcode, &template);
         let mut wanted = Identities::default();
         for field in fields {
             let digits = if *field == Field::Imsi { IMSI_DIGITS } else { NUMBER_DIGITS };
             wanted.found[*field as usize] = Digits::from_text(digits);
         }
-        assert_eq!(found, wanted, "{opcode}");
+        assert_eq!(found, wanted, "{opcode}: {template}");
         assert!(work.findings.is_empty(), "{opcode}: {:?}", work.findings);
     }
 }
