@@ -182,7 +182,9 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
         probes.push(tool("xdp-filter", &["--version"], "xdp-tools", "comparison"));
     }
     if need == Need::All {
-        probes.extend(fuzz_probes(true));
+        // Without what only a person can provide, everything but the fuzz tier works all the same.
+        let can_be_had = |probe: &Probe| probe.found.is_some() || !matches!(probe.fix, Fix::Person(_));
+        probes.extend(fuzz_probes(true).into_iter().filter(can_be_had));
     }
     Ok(probes)
 }
@@ -213,7 +215,10 @@ fn fuzz_probes(coverage: bool) -> Vec<Probe> {
             found: sanitizer::llvm_tools().map(|folder| folder.display().to_string()),
             fix: match packages {
                 Some(package) => Fix::Packages(vec![package]),
-                None => Fix::Rustup(words(&["component", "add", "llvm-tools"])),
+                None if says("rustup", &["--version"]).is_some() => {
+                    Fix::Rustup(words(&["component", "add", "llvm-tools"]))
+                }
+                None => Fix::Person("install llvm-profdata and llvm-cov of your Rust's LLVM (rustc -vV)"),
             },
         });
     }
