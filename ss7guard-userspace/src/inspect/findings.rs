@@ -40,6 +40,9 @@ findings! {
     TransactionIdLength = "transaction_id_length";
     /// A second component or dialogue portion; its content is judged too.
     DuplicatePortion = "duplicate_portion";
+    /// A transaction id, portion or P-abort cause twice, in a message type that has none, or in another place than
+    /// Q.773 §4.2.1 gives it; a component portion without components.
+    UnexpectedPart = "unexpected_part";
     /// The same parameter twice in one argument.
     DuplicateParameter = "duplicate_parameter";
     /// A global operation code; MAP has local ones (TS 29.002 §17.5).

@@ -283,27 +283,35 @@ pub fn decode<'a>(
         dialogue: Dialogue::default(),
         components: Components::default(),
     });
-    let mut seen_dialogue = false;
-    let mut seen_components = false;
+    let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
+    let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
+    let mut parts = Parts::default();
     let mut reader = message.inside();
     while let Some(element) = reader.next(work)? {
         match element.tag {
-            OTID => tcap.otid = Some(TransactionId::new(&element, work)),
-            DTID => tcap.dtid = Some(TransactionId::new(&element, work)),
-            P_ABORT_CAUSE => tcap.p_abort = element.integer(work),
+            OTID => {
+                parts.note(1, needs_otid, &element, work);
+                tcap.otid = Some(TransactionId::new(&element, work));
+            }
+            DTID => {
+                parts.note(2, needs_dtid, &element, work);
+                tcap.dtid = Some(TransactionId::new(&element, work));
+            }
+            P_ABORT_CAUSE => {
+                parts.note(3, kind == Kind::Abort, &element, work);
+                tcap.p_abort = element.integer(work);
+            }
             DIALOGUE_PORTION => {
-                once(&mut seen_dialogue, &element, work);
+                parts.note(4, true, &element, work);
                 dialogue(&element, &mut tcap.dialogue, work)?;
             }
             COMPONENT_PORTION => {
-                once(&mut seen_components, &element, work);
+                parts.note(5, kind != Kind::Abort && !element.content.is_empty(), &element, work);
                 components(&element, &mut tcap.components, work)?;
             }
             _ => return Err(TcapError::UnexpectedElement { offset: element.offset }),
         }
     }
-    let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
-    let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
     if needs_otid && tcap.otid.is_none() {
         return Err(TcapError::TransactionIdMissing("originating"));
     }
@@ -313,11 +321,32 @@ pub fn decode<'a>(
     Ok(())
 }
 
-fn once(seen: &mut bool, element: &Element<'_>, work: &mut Work) {
-    if *seen {
-        work.findings.note(Finding::DuplicatePortion, element.offset);
+/// Watches the order in which the parts of a message come (Q.773 §4.2.1).
+#[derive(Default)]
+struct Parts {
+    /// Place of the last one.
+    last: u8,
+    /// The portions that were there, a bit for each place.
+    seen: u8,
+}
+
+impl Parts {
+    #[inline(always)]
+    fn note(&mut self, place: u8, belongs: bool, element: &Element<'_>, work: &mut Work) {
+        if place <= self.last || !belongs {
+            self.note_odd(place, element, work);
+        }
+        self.last = place;
+        self.seen |= 1u8.wrapping_shl(place.into());
     }
-    *seen = true;
+
+    #[cold]
+    fn note_odd(&self, place: u8, element: &Element<'_>, work: &mut Work) {
+        let is_portion = matches!(element.tag, DIALOGUE_PORTION | COMPONENT_PORTION);
+        let again = self.seen & 1u8.wrapping_shl(place.into()) != 0;
+        let finding = if is_portion && again { Finding::DuplicatePortion } else { Finding::UnexpectedPart };
+        work.findings.note(finding, element.offset);
+    }
 }
 
 /// The dialogue portion (Q.773 §4.2.3): an EXTERNAL with a dialogue PDU in it.

@@ -98,6 +98,28 @@ fn every_component_type_is_read() {
 }
 
 #[test]
+fn parts_that_do_not_belong_where_they_are_are_read_and_noted() {
+    let invoke = "6c{a1{02{01} 02{46}}}";
+    for template in [
+        format!("62{{{invoke} 48{{01}}}}"),          // in another order
+        format!("62{{48{{01}} 48{{02}} {invoke}}}"), // twice
+        format!("62{{48{{01}} 49{{02}} {invoke}}}"), // none in a Begin
+        format!("64{{48{{01}} 49{{02}} {invoke}}}"), // none in an End
+        format!("62{{48{{01}} 4a{{02}} {invoke}}}"), // P-abort cause
+        format!("67{{49{{01}} {invoke}}}"),          // components in an Abort
+        "62{48{01} 6c{}}".to_owned(),                // no components
+    ] {
+        let data = sealed(&template);
+        let mut work = Work::default();
+        assert!(decoded(&data, &mut work).is_ok(), "{template}");
+        assert!(work.findings.contains(Finding::UnexpectedPart), "{template}");
+    }
+    let usual = sealed(&format!("65{{48{{01}} 49{{02}} {invoke}}}"));
+    let mut work = Work::default();
+    assert!(decoded(&usual, &mut work).is_ok() && work.findings.is_empty());
+}
+
+#[test]
 fn a_second_component_portion_is_read_and_noted() {
     let data = sealed("62{48{01} 6c{a1{02{01} 02{47}}} 6c{a1{02{02} 02{46}}}}");
     let mut work = Work::default();
