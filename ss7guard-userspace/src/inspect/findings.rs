@@ -41,10 +41,13 @@ findings! {
     /// A second component or dialogue portion; its content is judged too.
     DuplicatePortion = "duplicate_portion";
     /// A transaction id, portion or P-abort cause twice, in a message type that has none, or in another place than
-    /// Q.773 §4.2.1 gives it; a component portion without components.
+    /// Q.773 §4.2.1 gives it; a component portion without components; a Begin with other components than invokes,
+    /// which have nothing there that they could answer.
     UnexpectedPart = "unexpected_part";
     /// The same parameter twice in one argument.
     DuplicateParameter = "duplicate_parameter";
+    /// An invoke or linked id outside -128 to 127 (Q.773 §3.1, InvokeIdType).
+    InvokeIdRange = "invoke_id_range";
     /// A global operation code; MAP has local ones (TS 29.002 §17.5).
     GlobalOpcode = "global_opcode";
     /// A Unidirectional message; MAP does not use it (TS 29.002 §15).

@@ -307,7 +307,7 @@ pub fn decode<'a>(
             }
             COMPONENT_PORTION => {
                 parts.note(5, kind != Kind::Abort && !element.content.is_empty(), &element, work);
-                components(&element, &mut tcap.components, work)?;
+                components(&element, kind, &mut tcap.components, work)?;
             }
             _ => return Err(TcapError::UnexpectedElement { offset: element.offset }),
         }
@@ -463,6 +463,7 @@ fn user_information(
 
 fn components<'a>(
     portion: &Element<'a>,
+    message: Kind,
     found: &mut Components<'a>,
     work: &mut Work,
 ) -> Result<(), TcapError> {
@@ -470,6 +471,9 @@ fn components<'a>(
     while let Some(element) = reader.next(work)? {
         if found.len() == MAX_COMPONENTS {
             return Err(TcapError::TooManyComponents);
+        }
+        if message == Kind::Begin && element.tag != Tag::context(1) {
+            work.findings.note(Finding::UnexpectedPart, element.offset);
         }
         component(&element, found, work)?;
     }
@@ -496,7 +500,11 @@ fn component<'a>(
     let mut reader = element.inside();
     let first = reader.next(work)?.ok_or(bad("empty"))?;
     match (first.tag, kind) {
-        (INTEGER, _) => invoke_id = Some(first.integer(work).ok_or(bad("invoke id out of range"))?),
+        (INTEGER, _) => {
+            let id = first.integer(work).ok_or(bad("invoke id out of range"))?;
+            note_id(id, &first, work);
+            invoke_id = Some(id);
+        }
         // Q.773 §4.2.2: a reject that cannot tell the invoke id has NULL there.
         (NULL, ComponentKind::Reject) => {}
         _ => return Err(bad("no invoke id")),
@@ -506,6 +514,7 @@ fn component<'a>(
             let mut next = reader.next(work)?.ok_or(bad("no operation code"))?;
             if next.tag == Tag::context(0) {
                 linked_id = next.integer(work);
+                note_id(linked_id.unwrap_or(i32::MAX), &next, work);
                 next = reader.next(work)?.ok_or(bad("no operation code"))?;
             }
             operation = Some(code(&next, work).ok_or(bad("no operation code"))?);
@@ -539,6 +548,14 @@ fn component<'a>(
 fn note_rest(reader: &Reader<'_>, work: &mut Work) {
     if !reader.rest().is_empty() {
         work.findings.note(Finding::TrailingOctets, reader.offset());
+    }
+}
+
+/// Notes an invoke or linked id that is out of range.
+#[inline(always)]
+fn note_id(id: i32, element: &Element<'_>, work: &mut Work) {
+    if i8::try_from(id).is_err() {
+        work.findings.note(Finding::InvokeIdRange, element.offset);
     }
 }
 
