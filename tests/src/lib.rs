@@ -2,6 +2,7 @@
 
 pub mod association;
 pub mod corpus;
+pub mod differential;
 pub mod firewall;
 pub mod frame;
 pub mod m3ua;
