@@ -5,6 +5,7 @@
 mod decoding;
 mod kernel;
 mod rows;
+mod typed;
 mod wire;
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ fn run(args: &Args) -> Result<()> {
         rows.extend(wire::measure(args.rounds.min(3)).context("wire rows")?);
     }
     if wants(Part::Decoding) {
+        rows.extend(typed::measure(args.messages, args.rounds).context("typed decoding rows")?);
         rows.extend(decoding::measure(args.messages).context("decoding rows")?);
     }
     rows::print(&rows);
