@@ -66,32 +66,48 @@ findings! {
 pub const MAX_FINDINGS: usize = 8;
 
 /// The findings of one message, in the order of their discovery.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Findings {
-    kept: [Option<(Finding, u32)>; MAX_FINDINGS],
+    /// Kind in the upper half, offset in the lower: an evader can have one noted for every octet, so that looking for
+    /// one among those kept has to be cheap.
+    kept: [u64; MAX_FINDINGS],
+    len: u8,
     count: u32,
 }
 
+impl Default for Findings {
+    fn default() -> Self {
+        Self { kept: [Self::NONE; MAX_FINDINGS], len: 0, count: 0 }
+    }
+}
+
 impl Findings {
+    /// No finding: there is no kind of this number.
+    const NONE: u64 = u64::MAX;
+    const OFFSET_BITS: u32 = 32;
+
     /// Notes a finding at this offset in the user part. The same finding is kept once per offset.
+    #[cold]
     pub fn note(&mut self, finding: Finding, offset: usize) {
-        let entry = (finding, u32::try_from(offset).unwrap_or(u32::MAX));
-        for slot in &mut self.kept {
-            match slot {
-                Some(kept) if *kept == entry => return,
-                Some(_) => {}
-                None => {
-                    *slot = Some(entry);
-                    break;
-                }
-            }
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        let entry = u64::from(finding as u8) << Self::OFFSET_BITS | u64::from(offset);
+        // All of them are compared, the empty ones too: that has no branches.
+        if self.kept.iter().fold(false, |same, kept| same | (*kept == entry)) {
+            return;
+        }
+        if let Some(slot) = self.kept.get_mut(usize::from(self.len)) {
+            *slot = entry;
+            self.len = self.len.saturating_add(1);
         }
         self.count = self.count.saturating_add(1);
     }
 
     /// Every kept finding with its offset.
     pub fn iter(&self) -> impl Iterator<Item = (Finding, u32)> + '_ {
-        self.kept.iter().flatten().copied()
+        self.kept.iter().take(self.len.into()).filter_map(|entry| {
+            let kind = usize::try_from(entry >> Self::OFFSET_BITS).ok()?;
+            Some((*Finding::ALL.get(kind)?, *entry as u32))
+        })
     }
 
     /// How many there were.
