@@ -8,11 +8,13 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// The folders of labelled captures: the project's own, and the full corpus where it lies beside the checkout.
+/// The folders of labelled captures: the project's own, and the full corpus where it lies beside the checkout or where
+/// `SS7GUARD_CORPUS` says.
 #[must_use]
 pub fn folders() -> Vec<PathBuf> {
     let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let full = package.join("../../shared/corpus/dev");
+    let beside = || package.join("../../shared/corpus/dev");
+    let full = std::env::var_os("SS7GUARD_CORPUS").map_or_else(beside, PathBuf::from);
     let mut folders = vec![package.join("corpus")];
     if full.is_dir() {
         folders.push(full);

@@ -2,6 +2,7 @@
 
 pub mod association;
 pub mod corpus;
+pub mod differential;
 pub mod firewall;
 pub mod forms;
 pub mod frame;

@@ -234,6 +234,11 @@ fn c_compiler() -> Probe {
     }
 }
 
+/// Whether tshark is there, which some tests compare with.
+pub(crate) fn has_tshark() -> bool {
+    says("tshark", &["--version"]).is_some()
+}
+
 fn is_root() -> bool {
     says("id", &["-u"]).as_deref() == Some("0")
 }

@@ -120,8 +120,11 @@ fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
         arguments.extend(["--test", name]);
     }
     arguments.push("--no-fail-fast");
-    if !args.rest.is_empty() {
+    let with_tshark = matches!(tier, Tier::Corpus) && setup::has_tshark();
+    if with_tshark || !args.rest.is_empty() {
         arguments.push("--");
+        // Comparisons with tshark are ignored, and counted so, where it is not installed.
+        arguments.extend(with_tshark.then_some("--include-ignored"));
         arguments.extend(args.rest.iter().map(String::as_str));
     }
     counted(&arguments, tally)

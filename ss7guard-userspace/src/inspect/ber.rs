@@ -8,6 +8,10 @@ use thiserror::Error;
 
 use crate::inspect::findings::{Finding, Findings};
 
+mod extent;
+
+use extent::{Extents, indefinite_len};
+
 /// Nesting that is followed to find the end of an indefinite length, or the pieces of a string.
 pub const MAX_DEPTH: usize = 16;
 
@@ -161,6 +165,7 @@ pub struct Work {
     /// Odd forms.
     pub findings: Findings,
     elements: u32,
+    extents: Extents,
 }
 
 impl Work {
@@ -230,12 +235,14 @@ impl<'a> Reader<'a> {
     #[cold]
     fn next_odd(&mut self, work: &mut Work) -> Result<Option<Element<'a>>, BerError> {
         work.step()?;
-        let header = header(self.rest, self.offset, work)?;
+        let findings = &mut work.findings;
+        let header = header(self.rest, self.offset, &mut |finding| findings.note(finding, self.offset))?;
         let after_header = self.rest.get(header.len..).unwrap_or_default();
         let (content_len, total) = match header.content {
             Some(len) => (len, header.len.saturating_add(len)),
             None => {
-                let inside = indefinite_len(after_header, self.offset, work)?;
+                let content_offset = self.offset.saturating_add(header.len);
+                let inside = indefinite_len(after_header, content_offset, self.offset, work)?;
                 // The two end-of-contents octets are part of the element.
                 (inside, header.len.saturating_add(inside).saturating_add(2))
             }
@@ -265,13 +272,13 @@ struct Header {
 }
 
 #[inline]
-fn header(octets: &[u8], offset: usize, work: &mut Work) -> Result<Header, BerError> {
+fn header(octets: &[u8], offset: usize, note: &mut impl FnMut(Finding)) -> Result<Header, BerError> {
     let truncated = BerError::Truncated { offset };
     let (&first, mut rest) = octets.split_first().ok_or(truncated)?;
     let mut tag = Tag::short(first);
     if tag.number() == 0x1f {
         let number;
-        (number, rest) = long_tag(rest, offset, work)?;
+        (number, rest) = long_tag(rest, offset, note)?;
         tag = Tag::new(tag.class(), number);
     }
     let constructed = first & 0x20 != 0;
@@ -279,25 +286,35 @@ fn header(octets: &[u8], offset: usize, work: &mut Work) -> Result<Header, BerEr
     let (content, after) = if length < 0x80 {
         (Some(usize::from(length)), after)
     } else {
-        long_length(length, after, constructed, offset, work)?
+        long_length(length, after, constructed, offset, note)?
     };
     Ok(Header { tag, constructed, len: octets.len().saturating_sub(after.len()), content })
 }
 
 #[cold]
-fn long_tag<'a>(octets: &'a [u8], offset: usize, work: &mut Work) -> Result<(u32, &'a [u8]), BerError> {
+fn long_tag<'a>(
+    octets: &'a [u8],
+    offset: usize,
+    note: &mut impl FnMut(Finding),
+) -> Result<(u32, &'a [u8]), BerError> {
+    if let [octet @ 0..0x80, rest @ ..] = octets {
+        if *octet < 31 {
+            note(Finding::NoncanonicalTag);
+        }
+        return Ok((u32::from(*octet), rest));
+    }
     let mut number = 0u32;
     for (index, &octet) in octets.iter().enumerate() {
         if index == MAX_TAG_OCTETS {
             return Err(BerError::TagTooLong { offset });
         }
         if octet == 0x80 && index == 0 {
-            work.findings.note(Finding::NoncanonicalTag, offset);
+            note(Finding::NoncanonicalTag);
         }
         number = number << 7 | u32::from(octet & 0x7f);
         if octet & 0x80 == 0 {
             if number < 31 {
-                work.findings.note(Finding::NoncanonicalTag, offset);
+                note(Finding::NoncanonicalTag);
             }
             return Ok((number, octets.get(index.saturating_add(1)..).unwrap_or_default()));
         }
@@ -311,13 +328,13 @@ fn long_length<'a>(
     octets: &'a [u8],
     constructed: bool,
     offset: usize,
-    work: &mut Work,
+    note: &mut impl FnMut(Finding),
 ) -> Result<(Option<usize>, &'a [u8]), BerError> {
     if first == 0x80 {
         if !constructed {
             return Err(BerError::BadLength { offset });
         }
-        work.findings.note(Finding::IndefiniteLength, offset);
+        note(Finding::IndefiniteLength);
         return Ok((None, octets));
     }
     let count = usize::from(first & 0x7f);
@@ -325,49 +342,18 @@ fn long_length<'a>(
         return Err(BerError::BadLength { offset });
     }
     let (length, rest) = octets.split_at_checked(count).ok_or(BerError::Truncated { offset })?;
-    let significant = length.iter().skip_while(|&&octet| octet == 0).count();
-    if significant > 4 {
-        return Err(BerError::BadLength { offset });
+    let mut value = 0u32;
+    for &octet in length {
+        if value > u32::MAX >> 8 {
+            return Err(BerError::BadLength { offset });
+        }
+        value = value << 8 | u32::from(octet);
     }
-    let value = length.iter().fold(0u64, |value, &octet| value << 8 | u64::from(octet));
-    if value < 0x80 || significant < count {
-        work.findings.note(Finding::NoncanonicalLength, offset);
+    if value < 0x80 || length.first() == Some(&0) {
+        note(Finding::NoncanonicalLength);
     }
     let value = usize::try_from(value).map_err(|_| BerError::BadLength { offset })?;
     Ok((Some(value), rest))
-}
-
-/// Octets before the end-of-contents that closes the indefinite length whose content starts here.
-#[cold]
-fn indefinite_len(octets: &[u8], offset: usize, work: &mut Work) -> Result<usize, BerError> {
-    let truncated = BerError::Truncated { offset };
-    let mut at = 0usize;
-    let mut open = 1usize;
-    loop {
-        work.step()?;
-        let rest = octets.get(at..).ok_or(truncated)?;
-        if let [0, 0, ..] = rest {
-            open = open.saturating_sub(1);
-            if open == 0 {
-                return Ok(at);
-            }
-            at = at.saturating_add(2);
-            continue;
-        }
-        // The element's own reading notes what is odd about it; here only its extent counts.
-        let mut quiet = Work { findings: Findings::default(), elements: 0 };
-        let header = header(rest, offset.saturating_add(at), &mut quiet)?;
-        at = at.saturating_add(header.len);
-        match header.content {
-            Some(len) => at = at.saturating_add(len),
-            None => {
-                open = open.saturating_add(1);
-                if open > MAX_DEPTH {
-                    return Err(BerError::TooDeep { offset });
-                }
-            }
-        }
-    }
 }
 
 /// The octets of a string: a slice of the message, or pieces put together.

@@ -69,8 +69,14 @@ findings! {
     TransactionIdLength = "transaction_id_length", Ambiguous;
     /// A second component or dialogue portion; its content is judged too.
     DuplicatePortion = "duplicate_portion", Ambiguous;
+    /// A transaction id, portion or P-abort cause twice, in a message type that has none, or in another place than
+    /// Q.773 §4.2.1 gives it; a component portion without components; a Begin with other components than invokes,
+    /// which have nothing there that they could answer.
+    UnexpectedPart = "unexpected_part", Ambiguous;
     /// The same parameter twice in one argument.
     DuplicateParameter = "duplicate_parameter", Ambiguous;
+    /// An invoke or linked id outside -128 to 127 (Q.773 §3.1, InvokeIdType).
+    InvokeIdRange = "invoke_id_range", Ambiguous;
     /// A global operation code; MAP has local ones (TS 29.002 §17.5).
     GlobalOpcode = "global_opcode", Ambiguous;
     /// A Unidirectional message; MAP does not use it (TS 29.002 §15).
@@ -146,9 +152,12 @@ findings! {
 pub const MAX_FINDINGS: usize = 8;
 
 /// The findings of one message, in the order of their discovery.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Findings {
-    kept: [Option<(Finding, u32)>; MAX_FINDINGS],
+    /// Kind in the upper half, offset in the lower: an evader can have one noted for every octet, so that looking for
+    /// one among those kept has to be cheap.
+    kept: [u64; MAX_FINDINGS],
+    len: u8,
     count: u32,
     /// One bit for each kind that was noted, kept or not: many harmless ones must not hide one that is not.
     kinds: u64,
@@ -156,20 +165,30 @@ pub struct Findings {
 
 const _: () = assert!(Finding::ALL.len() <= 64);
 
+impl Default for Findings {
+    fn default() -> Self {
+        Self { kept: [Self::NONE; MAX_FINDINGS], len: 0, count: 0, kinds: 0 }
+    }
+}
+
 impl Findings {
+    /// No finding: there is no kind of this number.
+    const NONE: u64 = u64::MAX;
+    const OFFSET_BITS: u32 = 32;
+
     /// Notes a finding at this offset in the user part. The same finding is kept once per offset.
+    #[cold]
     pub fn note(&mut self, finding: Finding, offset: usize) {
-        let entry = (finding, u32::try_from(offset).unwrap_or(u32::MAX));
         self.kinds |= 1u64.wrapping_shl(finding as u32);
-        for slot in &mut self.kept {
-            match slot {
-                Some(kept) if *kept == entry => return,
-                Some(_) => {}
-                None => {
-                    *slot = Some(entry);
-                    break;
-                }
-            }
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        let entry = u64::from(finding as u8) << Self::OFFSET_BITS | u64::from(offset);
+        // All of them are compared, the empty ones too: that has no branches.
+        if self.kept.iter().fold(false, |same, kept| same | (*kept == entry)) {
+            return;
+        }
+        if let Some(slot) = self.kept.get_mut(usize::from(self.len)) {
+            *slot = entry;
+            self.len = self.len.saturating_add(1);
         }
         self.count = self.count.saturating_add(1);
     }
@@ -185,7 +204,10 @@ impl Findings {
 
     /// Every kept finding with its offset.
     pub fn iter(&self) -> impl Iterator<Item = (Finding, u32)> + '_ {
-        self.kept.iter().flatten().copied()
+        self.kept.iter().take(self.len.into()).filter_map(|entry| {
+            let kind = usize::try_from(entry >> Self::OFFSET_BITS).ok()?;
+            Some((*Finding::ALL.get(kind)?, *entry as u32))
+        })
     }
 
     /// How many there were.

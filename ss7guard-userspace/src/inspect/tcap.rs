@@ -286,21 +286,31 @@ pub fn decode<'a>(
         dialogue: Dialogue::default(),
         components: Components::default(),
     });
-    let mut seen_dialogue = false;
-    let mut seen_components = false;
+    let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
+    let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
+    let mut parts = Parts::default();
     let mut reader = message.inside();
     while let Some(element) = reader.next(work)? {
         match element.tag {
-            OTID => tcap.otid = Some(TransactionId::new(&element, work)),
-            DTID => tcap.dtid = Some(TransactionId::new(&element, work)),
-            P_ABORT_CAUSE => tcap.p_abort = element.integer(work),
+            OTID => {
+                parts.note(1, needs_otid, &element, work);
+                tcap.otid = Some(TransactionId::new(&element, work));
+            }
+            DTID => {
+                parts.note(2, needs_dtid, &element, work);
+                tcap.dtid = Some(TransactionId::new(&element, work));
+            }
+            P_ABORT_CAUSE => {
+                parts.note(3, kind == Kind::Abort, &element, work);
+                tcap.p_abort = element.integer(work);
+            }
             DIALOGUE_PORTION => {
-                once(&mut seen_dialogue, &element, work);
+                parts.note(4, true, &element, work);
                 dialogue(&element, &mut tcap.dialogue, work)?;
             }
             COMPONENT_PORTION => {
-                once(&mut seen_components, &element, work);
-                components(&element, &mut tcap.components, work)?;
+                parts.note(5, kind != Kind::Abort && !element.content.is_empty(), &element, work);
+                components(&element, kind, &mut tcap.components, work)?;
             }
             _ => return Err(TcapError::UnexpectedElement { offset: element.offset }),
         }
@@ -310,8 +320,6 @@ pub fn decode<'a>(
     {
         work.findings.note(Finding::InvokeInEnd, invoke.offset);
     }
-    let needs_otid = matches!(kind, Kind::Begin | Kind::Continue);
-    let needs_dtid = matches!(kind, Kind::End | Kind::Continue | Kind::Abort);
     if needs_otid && tcap.otid.is_none() {
         return Err(TcapError::TransactionIdMissing("originating"));
     }
@@ -321,11 +329,32 @@ pub fn decode<'a>(
     Ok(())
 }
 
-fn once(seen: &mut bool, element: &Element<'_>, work: &mut Work) {
-    if *seen {
-        work.findings.note(Finding::DuplicatePortion, element.offset);
+/// Watches the order in which the parts of a message come (Q.773 §4.2.1).
+#[derive(Default)]
+struct Parts {
+    /// Place of the last one.
+    last: u8,
+    /// The portions that were there, a bit for each place.
+    seen: u8,
+}
+
+impl Parts {
+    #[inline(always)]
+    fn note(&mut self, place: u8, belongs: bool, element: &Element<'_>, work: &mut Work) {
+        if place <= self.last || !belongs {
+            self.note_odd(place, element, work);
+        }
+        self.last = place;
+        self.seen |= 1u8.wrapping_shl(place.into());
     }
-    *seen = true;
+
+    #[cold]
+    fn note_odd(&self, place: u8, element: &Element<'_>, work: &mut Work) {
+        let is_portion = matches!(element.tag, DIALOGUE_PORTION | COMPONENT_PORTION);
+        let again = self.seen & 1u8.wrapping_shl(place.into()) != 0;
+        let finding = if is_portion && again { Finding::DuplicatePortion } else { Finding::UnexpectedPart };
+        work.findings.note(finding, element.offset);
+    }
 }
 
 /// The dialogue portion (Q.773 §4.2.3): an EXTERNAL with a dialogue PDU in it.
@@ -442,6 +471,7 @@ fn user_information(
 
 fn components<'a>(
     portion: &Element<'a>,
+    message: Kind,
     found: &mut Components<'a>,
     work: &mut Work,
 ) -> Result<(), TcapError> {
@@ -449,6 +479,9 @@ fn components<'a>(
     while let Some(element) = reader.next(work)? {
         if found.len() == MAX_COMPONENTS {
             return Err(TcapError::TooManyComponents);
+        }
+        if message == Kind::Begin && element.tag != Tag::context(1) {
+            work.findings.note(Finding::UnexpectedPart, element.offset);
         }
         component(&element, found, work)?;
     }
@@ -475,7 +508,11 @@ fn component<'a>(
     let mut reader = element.inside();
     let first = reader.next(work)?.ok_or(bad("empty"))?;
     match (first.tag, kind) {
-        (INTEGER, _) => invoke_id = Some(first.integer(work).ok_or(bad("invoke id out of range"))?),
+        (INTEGER, _) => {
+            let id = first.integer(work).ok_or(bad("invoke id out of range"))?;
+            note_id(id, &first, work);
+            invoke_id = Some(id);
+        }
         // Q.773 §4.2.2: a reject that cannot tell the invoke id has NULL there.
         (NULL, ComponentKind::Reject) => {}
         _ => return Err(bad("no invoke id")),
@@ -485,6 +522,7 @@ fn component<'a>(
             let mut next = reader.next(work)?.ok_or(bad("no operation code"))?;
             if next.tag == Tag::context(0) {
                 linked_id = next.integer(work);
+                note_id(linked_id.unwrap_or(i32::MAX), &next, work);
                 next = reader.next(work)?.ok_or(bad("no operation code"))?;
             }
             operation = Some(code(&next, work).ok_or(bad("no operation code"))?);
@@ -524,6 +562,14 @@ fn component<'a>(
 fn note_rest(reader: &Reader<'_>, work: &mut Work) {
     if !reader.rest().is_empty() {
         work.findings.note(Finding::TrailingOctets, reader.offset());
+    }
+}
+
+/// Notes an invoke or linked id that is out of range.
+#[inline(always)]
+fn note_id(id: i32, element: &Element<'_>, work: &mut Work) {
+    if i8::try_from(id).is_err() {
+        work.findings.note(Finding::InvokeIdRange, element.offset);
     }
 }
 

@@ -49,6 +49,25 @@ fn long_lengths_are_read_and_noted_only_when_not_needed() {
 }
 
 #[test]
+fn extents_kept_from_an_outer_element_are_those_of_the_inner_ones() {
+    // More siblings of indefinite length than are kept, each with one inside.
+    let inner = [0x31, 0x80, 0x04, 0x01, 0xaa, 0, 0];
+    let sibling = [&[0x30, 0x80][..], &inner, &[0, 0]].concat();
+    let octets = [&[0x30, 0x80][..], &sibling.repeat(12), &[0, 0]].concat();
+    let mut work = Work::default();
+    let outer = Reader::new(&octets, 7).next(&mut work).unwrap().unwrap();
+    assert_eq!(outer.content, sibling.repeat(12));
+    let mut siblings = outer.inside();
+    for _ in 0..12 {
+        let sibling = siblings.next(&mut work).unwrap().unwrap();
+        assert_eq!(sibling.content, inner);
+        let inside = sibling.inside().next(&mut work).unwrap().unwrap();
+        assert_eq!(inside.content, [0x04, 0x01, 0xaa]);
+    }
+    assert!(siblings.next(&mut work).unwrap().is_none());
+}
+
+#[test]
 fn indefinite_lengths_nest_and_end_where_they_end() {
     let octets = [0x30, 0x80, 0xa0, 0x80, 0x04, 0x02, 0x00, 0x00, 0x00, 0x00, 0x80, 0x01, 0x05, 0x00, 0x00];
     let (element, findings) = only(&octets);

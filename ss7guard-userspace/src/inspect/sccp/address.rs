@@ -145,7 +145,14 @@ fn global_title(
     match odd {
         Some(true) => title.digits.drop_last(),
         Some(false) => {}
-        None => title.digits.drop_filler(),
+        None => {
+            // Nothing in the address says whether 15 is a filler or a signal: Q.713 §3.4.2.3.1 has 0 for the one and
+            // "ST" for 15; §3.4.2.3.2 leaves it to the translation type, and scheme 0 is "unknown".
+            if digits.last().is_some_and(|octet| octet >> 4 == 0x0f) {
+                findings.note(Finding::OddDigits, offset);
+            }
+            title.digits.drop_filler();
+        }
     }
     if !title.digits.is_decimal() {
         findings.note(Finding::OddDigits, offset);

@@ -98,6 +98,21 @@ fn hexadecimal_digits_are_shown_and_noted() {
 }
 
 #[test]
+fn a_filler_that_no_encoding_scheme_announces_is_noted() {
+    for (octets, digits) in [
+        (&[0x08, 0x0a, 0x21, 0xf3][..], "123"),         // GTI 2: no scheme
+        (&[0x10, 0x00, 0x10, 0x04, 0x21, 0xf3], "123"), // GTI 4, scheme 0
+    ] {
+        let mut findings = Findings::default();
+        assert_eq!(address_of(octets, &mut findings).digits(), Some(digits));
+        assert!(findings.contains(Finding::OddDigits), "{octets:x?}");
+    }
+    let mut findings = Findings::default();
+    assert_eq!(address_of(&[0x08, 0x0a, 0x21, 0x43], &mut findings).digits(), Some("1234"));
+    assert!(!findings.contains(Finding::OddDigits));
+}
+
+#[test]
 fn other_types_have_their_reason() {
     let error = |octets: &[u8]| message(octets, &mut Findings::default()).unwrap_err();
     assert_eq!(error(&[0x01, 0x00]), SccpError::ConnectionOriented(1));

@@ -98,6 +98,43 @@ fn every_component_type_is_read() {
 }
 
 #[test]
+fn parts_that_do_not_belong_where_they_are_are_read_and_noted() {
+    let invoke = "6c{a1{02{01} 02{46}}}";
+    for template in [
+        format!("62{{{invoke} 48{{01}}}}"),                     // in another order
+        format!("62{{48{{01}} 48{{02}} {invoke}}}"),            // twice
+        format!("62{{48{{01}} 49{{02}} {invoke}}}"),            // none in a Begin
+        format!("64{{48{{01}} 49{{02}} {invoke}}}"),            // none in an End
+        format!("62{{48{{01}} 4a{{02}} {invoke}}}"),            // P-abort cause
+        format!("67{{49{{01}} {invoke}}}"),                     // components in an Abort
+        "62{48{01} 6c{}}".to_owned(),                           // no components
+        "62{48{01} 6c{a2{02{01} 30{02{46} 30{}}}}}".to_owned(), // a result that answers nothing
+    ] {
+        let data = sealed(&template);
+        let mut work = Work::default();
+        assert!(decoded(&data, &mut work).is_ok(), "{template}");
+        assert!(work.findings.contains(Finding::UnexpectedPart), "{template}");
+    }
+    let usual = sealed(&format!("65{{48{{01}} 49{{02}} {invoke}}}"));
+    let mut work = Work::default();
+    assert!(decoded(&usual, &mut work).is_ok() && work.findings.is_empty());
+}
+
+#[test]
+fn ids_out_of_range_are_noted() {
+    for (template, odd) in [
+        ("62{48{01} 6c{a1{02{80} 80{7f} 02{46}}}}", false),
+        ("62{48{01} 6c{a1{02{0080} 02{46}}}}", true),
+        ("62{48{01} 6c{a1{02{01} 80{0080} 02{46}}}}", true),
+    ] {
+        let data = sealed(template);
+        let mut work = Work::default();
+        assert!(decoded(&data, &mut work).is_ok(), "{template}");
+        assert_eq!(work.findings.contains(Finding::InvokeIdRange), odd, "{template}");
+    }
+}
+
+#[test]
 fn a_second_component_portion_is_read_and_noted() {
     let data = sealed("62{48{01} 6c{a1{02{01} 02{47}}} 6c{a1{02{02} 02{46}}}}");
     let mut work = Work::default();

@@ -6,6 +6,7 @@ mod decoding;
 mod kernel;
 mod memory;
 mod rows;
+mod typed;
 mod wire;
 
 use std::path::PathBuf;
@@ -73,6 +74,7 @@ fn run(args: &Args) -> Result<()> {
         rows.extend(wire::measure(args.rounds.min(3)).context("wire rows")?);
     }
     if wants(Part::Decoding) {
+        rows.extend(typed::measure(args.messages, args.rounds).context("typed decoding rows")?);
         rows.extend(decoding::measure(args.messages).context("decoding rows")?);
     }
     if wants(Part::Memory) {
