@@ -75,6 +75,8 @@ findings! {
     UnexpectedPart = "unexpected_part", Ambiguous;
     /// The same parameter twice in one argument.
     DuplicateParameter = "duplicate_parameter", Ambiguous;
+    /// A parameter that should have come before another one (X.690 §8.9.2): receivers lose one of them.
+    ParameterOrder = "parameter_order", Ambiguous;
     /// An invoke or linked id outside -128 to 127 (Q.773 §3.1, InvokeIdType).
     InvokeIdRange = "invoke_id_range", Ambiguous;
     /// A global operation code; MAP has local ones (TS 29.002 §17.5).

@@ -117,7 +117,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "parameter-order",
         clause: "X.690 §8.9.2: the elements of a SEQUENCE come in the order of its definition",
-        ruling: Ruling::Gap,
+        ruling: Ruling::Open,
         applies: |found| {
             found.field == "accepted"
                 && found.says(&["expected [0], found [2]", "Wrong field in SEQUENCE: expected"])

@@ -3,6 +3,7 @@
 use crate::inspect::ber::{BerError, Class, Element, OCTET_STRING, Reader, SEQUENCE, Work};
 use crate::inspect::digits::{self, Digits};
 use crate::inspect::findings::Finding;
+use crate::inspect::gsm_map::order::Order;
 use crate::inspect::gsm_map::paths::{self, Key, On, Then};
 use crate::inspect::gsm_map::{Protocol, cap};
 use crate::inspect::tcap::{Code, Component, ComponentKind};
@@ -172,13 +173,18 @@ pub fn component(
         (Protocol::Cap, ComponentKind::Invoke, Some(Code::Local(code)), _) => cap::argument(code),
         _ => return Ok(()),
     };
-    whole(parameter, forms, found, work)
+    let order = match (protocol, component.kind, component.operation) {
+        (Protocol::Map, ComponentKind::Invoke, Some(Code::Local(code))) => Order::of(code, parameter.tag),
+        _ => Order::NONE,
+    };
+    whole(parameter, forms, order, found, work)
 }
 
 /// Follows the form that a parameter has.
 fn whole(
     parameter: &Element<'_>,
     forms: &[On],
+    order: Order,
     found: &mut impl Sink,
     work: &mut Work,
 ) -> Result<(), BerError> {
@@ -189,7 +195,7 @@ fn whole(
         _ => None,
     };
     if let Some(On(_, then)) = forms.iter().find(|On(on, _)| Some(*on) == key) {
-        return follow(parameter, *then, found, work);
+        return follow(parameter, *then, order, found, work);
     }
     if forms.is_empty() {
         return Ok(());
@@ -197,13 +203,19 @@ fn whole(
     work.findings.note(Finding::UnexpectedForm, parameter.offset);
     // A receiver that does not look at the outermost tag would read the elements all the same.
     match forms.iter().find(|On(_, then)| !matches!(then, Then::Take(_) | Then::TakeIsup(_) | Then::Pass)) {
-        Some(On(_, then)) if parameter.constructed => follow(parameter, *then, found, work),
+        Some(On(_, then)) if parameter.constructed => follow(parameter, *then, order, found, work),
         _ => Ok(()),
     }
 }
 
 /// Does with an element what a table says.
-fn follow(element: &Element<'_>, then: Then, found: &mut impl Sink, work: &mut Work) -> Result<(), BerError> {
+fn follow(
+    element: &Element<'_>,
+    then: Then,
+    order: Order,
+    found: &mut impl Sink,
+    work: &mut Work,
+) -> Result<(), BerError> {
     let level = match then {
         Then::Take(field) => return value(element, field, Form::Map, found, work),
         Then::TakeIsup(field) => return value(element, field, Form::Isup, found, work),
@@ -213,7 +225,7 @@ fn follow(element: &Element<'_>, then: Then, found: &mut impl Sink, work: &mut W
         Then::Choices(leading, table) => Level { table, leading, once: true },
     };
     if element.constructed {
-        level.follow(element.inside(), found, work)
+        level.follow(element.inside(), order, found, work)
     } else {
         work.findings.note(Finding::UnexpectedForm, element.offset);
         Ok(())
@@ -231,13 +243,22 @@ struct Level {
 
 impl Level {
     /// Recursion follows the tables, so its depth is that of the deepest table.
-    fn follow(&self, mut reader: Reader<'_>, found: &mut impl Sink, work: &mut Work) -> Result<(), BerError> {
+    fn follow(
+        &self,
+        mut reader: Reader<'_>,
+        mut order: Order,
+        found: &mut impl Sink,
+        work: &mut Work,
+    ) -> Result<(), BerError> {
         let mut index = 0u8;
         let mut strings = 0u8;
         let mut sequences = 0u8;
         // Tags seen among the leading elements, and after them.
         let (mut leading_tags, mut later_tags) = (0u64, 0u64);
         while let Some(element) = reader.next(work)? {
+            if !order.follows(element.tag) {
+                work.findings.note(Finding::ParameterOrder, element.offset);
+            }
             let is_leading = index < self.leading;
             index = index.saturating_add(1);
             let key = match element.tag {
@@ -271,7 +292,7 @@ impl Level {
             };
             let fits = |on: Key| on == key || (on == Key::Each && matches!(key, Key::S(_)));
             match self.table.iter().find(|On(on, _)| fits(*on)) {
-                Some(On(_, then)) => follow(&element, *then, found, work)?,
+                Some(On(_, then)) => follow(&element, *then, Order::NONE, found, work)?,
                 None if is_leading && matches!(key, Key::Leading(_)) => {
                     work.findings.note(Finding::UnexpectedForm, element.offset);
                 }

@@ -8,6 +8,7 @@ pub mod cap;
 pub mod contexts;
 pub mod extract;
 pub mod operations;
+mod order;
 mod paths;
 pub mod sms;
 mod subscription;

@@ -95,7 +95,7 @@ fn arguments_of_every_shape_give_their_identities() {
         (46, "30{84 NUM 82 NUM 04 02 00 00 a0{82 01 61}}", &[(Smsc, n), (Msisdn, n)]),
         (48, "04 IMSI", &[(Imsi, i)]),
         (50, "30{80 IMSI 81 01 01 82 01 01}", &[(Imsi, i)]),
-        (53, "30{04 IMSI 80 NUM 82 NUM}", &[(Imsi, i), (Vlr, n), (Msisdn, n)]),
+        (53, "30{04 IMSI 82 NUM 80 NUM}", &[(Imsi, i), (Vlr, n), (Msisdn, n)]),
         (54, "30{04 IMSI 04 NUM}", &[(Imsi, i)]),
         (55, "04 04 00 00 00 01", &[]),
         (55, "30{04 04 00 00 00 01 02 01 02 05 00 04 NUM}", &[(Msc, n)]),
