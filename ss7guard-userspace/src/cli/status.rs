@@ -93,11 +93,12 @@ pub fn stats(args: &StatusArgs) -> Result<ExitCode> {
         .map(|row| keys.iter().map(|key| text(&row[*key])).collect())
         .collect();
     println!("{}", table(&keys, &rows));
-    for part in ["ring", "controller"] {
+    for part in ["ring", "controller", "reassembly"] {
         let rows: Vec<Vec<String>> = match &stats[part] {
             Value::Object(inside) => {
                 inside.iter().map(|(key, value)| vec![key.clone(), text(value)]).collect()
             }
+            Value::Null => continue,
             other => vec![vec![part.to_owned(), text(other)]],
         };
         println!("{}", table(&[part, "count"], &rows));

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::control::{BlockAdd, BlockDel, Fault, Monitor};
 use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
 use crate::daemon::seen::Seen;
-use crate::daemon::view::{entry_json, maps_stats, maps_status};
+use crate::daemon::view::{entry_json, maps_stats, maps_status, reassembly_json};
 use crate::enforce::{BlockRequest, Planner};
 use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps};
 use crate::reassembly::Arrival;
@@ -397,6 +397,7 @@ impl Core {
             "monitor_lost": tally.monitor_lost,
             "lines_suppressed": tally.lines_suppressed,
         });
+        stats["reassembly"] = reassembly_json(&self.pipeline.reassembler.accounts());
         Ok(stats)
     }
 }

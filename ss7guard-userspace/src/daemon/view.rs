@@ -5,6 +5,7 @@ use ss7guard_common::abi::PuntCounter;
 
 use crate::control::Fault;
 use crate::kernel::{Attached, Entry, Maps};
+use crate::reassembly::Account;
 use crate::screening::rule;
 
 /// One entry for listings.
@@ -77,4 +78,25 @@ pub fn maps_stats(maps: &Maps) -> Result<Value, Fault> {
         })
         .collect();
     Ok(json!({ "counters": rows, "ring": ring_json(maps)? }))
+}
+
+/// What was put together, and what was given up: a key for each table and count.
+#[must_use]
+pub fn reassembly_json(accounts: &[Account]) -> Value {
+    let mut all = serde_json::Map::new();
+    for Account { table, counts, octets } in accounts {
+        for (what, count) in [
+            ("pieces", counts.pieces),
+            ("completed", counts.completed),
+            ("repeated", counts.repeated),
+            ("conflicts", counts.conflicts),
+            ("timed_out", counts.timed_out),
+            ("evicted", counts.evicted),
+            ("refused", counts.refused),
+            ("octets", *octets as u64),
+        ] {
+            all.insert(format!("{table}_{what}"), json!(count));
+        }
+    }
+    Value::Object(all)
 }

@@ -7,6 +7,7 @@
 //! ```
 //! Layout only: what octets mean is asked of the classifier's parsers and of the decoder, so that both agree. No I/O, no
 //! clock. Octets come from hostile peers, and the rules of the decoder hold here too.
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(

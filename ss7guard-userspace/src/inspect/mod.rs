@@ -5,6 +5,7 @@
 //!                 └─ ber.rs (canonicalising reader) and findings.rs (forms that are legal but odd)
 //! ```
 //! Bytes come from hostile peers: nothing here panics, allocates by a claimed length, or loops without a bound.
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(

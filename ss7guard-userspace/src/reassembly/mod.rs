@@ -10,6 +10,7 @@
 //! through the same classifier as a frame that came whole, so that no limit, list or counter is passed by. There is no
 //! I/O and no clock: `now_ns` is an argument, of any clock that does not go back. Every table has a budget (see
 //! [`Limits`]); what it gives up is counted and shown as [`What::GaveUp`].
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(

@@ -4,6 +4,7 @@
 //!  frame ─ host classifier ─ inspect ─ Engine::screen ─> Decision   (pipeline.rs runs the whole of it)
 //! ```
 //! No I/O, no clock: the same engine judges captures and live traffic.
+#![forbid(unsafe_code)]
 
 pub mod category;
 mod home;

@@ -8,6 +8,7 @@ mod memory;
 mod rows;
 mod typed;
 mod wire;
+mod worst;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn run(args: &Args) -> Result<()> {
     }
     if wants(Part::Decoding) {
         rows.extend(typed::measure(args.messages, args.rounds).context("typed decoding rows")?);
+        rows.extend(worst::measure(args.rounds).context("worst input")?);
         rows.extend(decoding::measure(args.messages).context("decoding rows")?);
     }
     if wants(Part::Memory) {

@@ -74,7 +74,7 @@ fn thread_cpu() -> Duration {
 }
 
 /// CPU nanoseconds that one of so many units of this work takes.
-fn cost(units: usize, work: impl FnOnce()) -> f64 {
+pub(crate) fn cost(units: usize, work: impl FnOnce()) -> f64 {
     let before = thread_cpu();
     work();
     (thread_cpu() - before).as_nanos() as f64 / units as f64
