@@ -58,7 +58,7 @@ pub fn address(address: &Address) -> Vec<u8> {
             | flag(address.ssn.is_some(), 0x02)
             | flag(address.point_code.is_some(), 0x01),
     ];
-    out.extend(address.point_code.map(u16::to_le_bytes).into_iter().flatten());
+    out.extend(address.point_code.map(|code| (code as u16).to_le_bytes()).into_iter().flatten());
     out.extend(address.ssn);
     let Some(title) = &address.global_title else { return out };
     let nibbles: Vec<u8> =

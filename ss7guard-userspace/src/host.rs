@@ -14,6 +14,8 @@ use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::m3ua::Data;
 use ss7guard_common::wire::{Address, Maybe, Remote, SctpSpan, sctp};
 
+use crate::inspect::sccp::Flavour;
+
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -21,6 +23,8 @@ pub struct Peer {
     pub side: Side,
     /// Width of its point codes: 14, 16 or 24 bits.
     pub point_code_bits: u8,
+    /// How its SCCP addresses are coded.
+    pub flavour: Flavour,
 }
 
 /// The tables behind the classifier.
@@ -30,6 +34,8 @@ pub struct Host {
     pub config: Config,
     /// Known peers.
     pub peers: HashMap<Address, Peer>,
+    /// How SCCP addresses are coded between peers that are not known.
+    pub flavour: Flavour,
     /// Block entries by originating point code, with the hits of each; the first that matches counts.
     pub blocks: HashMap<u32, Vec<(BlockDetail, u64)>>,
     counters: [u64; COUNTER_SLOTS as usize],
@@ -45,7 +51,13 @@ impl Host {
     /// Empty tables under this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, peers: HashMap::new(), blocks: HashMap::new(), counters: [0; COUNTER_SLOTS as usize] }
+        Self {
+            config,
+            peers: HashMap::new(),
+            flavour: Flavour::Itu,
+            blocks: HashMap::new(),
+            counters: [0; COUNTER_SLOTS as usize],
+        }
     }
 
     /// Outcomes by reason and action: those that occurred.
@@ -61,6 +73,14 @@ impl Host {
     #[must_use]
     pub fn side(&self, address: &Address) -> Side {
         self.peers.get(address).map_or(Side::Interconnect, |peer| peer.side)
+    }
+
+    /// How SCCP addresses are coded between these two: as one of them is known to do, interconnect before home.
+    #[must_use]
+    pub fn flavour(&self, ends: [Address; 2]) -> Flavour {
+        let known = ends.iter().filter_map(|end| self.peers.get(end));
+        let peer = known.min_by_key(|peer| peer.side == Side::Home);
+        peer.map_or(self.flavour, |peer| peer.flavour)
     }
 
     /// Adds a block entry, or replaces the one with the same key; the most specific comes first, as in the kernel.

@@ -17,7 +17,8 @@ use ss7guard_userspace::inspect::record;
 use ss7guard_userspace::reassembly::Arrival;
 use ss7guard_userspace::screening::Pipeline;
 
-const MASKED: Scope = Scope { format: Format::Itu383, reveal: false };
+const MASKED: Scope =
+    Scope { format: Format::Itu383, reveal: false, flavour: ss7guard_userspace::inspect::sccp::Flavour::Itu };
 const REVEALED: Scope = Scope { reveal: true, ..MASKED };
 
 /// Every node of this name, in order.

@@ -10,6 +10,7 @@ use ss7guard_common::wire::{Address, Remote};
 use ss7guard_fuzz::facts;
 use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints};
 use ss7guard_userspace::inspect::message::Message;
+use ss7guard_userspace::inspect::sccp::Flavour;
 
 /// Point codes of two carriers of the seed corpus: one blocked for every network indicator, one for NI 0.
 const BLOCKED: [(u32, u8); 2] = [(4711, ANY_NI), (5033, 0)];
@@ -56,7 +57,7 @@ fn host(mode: Mode) -> Host {
             _pad: 0,
         });
     }
-    let peer = Peer { side: Side::Interconnect, point_code_bits: 24 };
+    let peer = Peer { side: Side::Interconnect, point_code_bits: 24, flavour: Flavour::Itu };
     host.peers.insert(Address::from_ipv4(0xc633_640a), peer);
     host
 }

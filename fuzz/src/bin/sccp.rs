@@ -7,11 +7,11 @@ use ss7guard_fuzz::facts::{self, Facts};
 use ss7guard_fuzz::wrap;
 use ss7guard_userspace::inspect::findings::Findings;
 use ss7guard_userspace::inspect::message::Message;
-use ss7guard_userspace::inspect::sccp::{self, Kind, Sccp};
+use ss7guard_userspace::inspect::sccp::{self, Flavour, Kind, Sccp};
 
 fuzz_target!(|octets: &[u8]| {
     let mut decoded = None;
-    let result = sccp::decode(octets, &mut decoded, &mut Findings::default());
+    let result = sccp::decode(octets, Flavour::Itu, &mut decoded, &mut Findings::default());
     assert!(result.is_err() || decoded.is_some());
 
     let message = Message::decode(wrap::sccp_label(), octets);
@@ -23,6 +23,9 @@ fuzz_target!(|octets: &[u8]| {
     };
     assert_eq!(parts(message.sccp.as_ref()), parts(decoded.as_ref()));
 
+    for flavour in [Flavour::China, Flavour::Ansi] {
+        facts::check(&Message::decode_as(wrap::sccp_label(), octets, flavour), octets);
+    }
     if let (Some(sccp), Ok(())) = (&decoded, result) {
         again(sccp, &facts, &mut Choice::of(octets));
     }

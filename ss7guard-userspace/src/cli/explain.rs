@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::explain::tree::Node;
 use crate::explain::verdict::{self, Judgement, Subject};
 use crate::explain::{self, Scope};
+use crate::host::endpoints;
 use crate::inspect::findings::Finding;
 use crate::inspect::message::Message;
 use crate::reassembly::Arrival;
@@ -57,7 +58,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
             Config::default()
         }
     };
-    let scope = Scope { format: config.point_code_format, reveal: args.reveal };
+    let scope = Scope { format: config.point_code_format, reveal: args.reveal, flavour: config.flavour };
     let explained = match (&args.hex, &args.file, args.frame) {
         (Some(hex), _, _) => by_hand(&octets_of(hex)?, &config, scope),
         (None, Some(file), Some(number)) => from_capture(file, number, &config, scope)?,
@@ -101,6 +102,9 @@ fn from_capture(file: &Path, number: u64, config: &Config, scope: Scope) -> Resu
         let mut joined = Vec::new();
         let (octets, now_ns) = (frame.octets, frame.time_ns);
         let arrival = Arrival { number: frame.number, octets, remote: Remote::Source, now_ns };
+        let ends = endpoints(octets).map(|(source, destination)| [source.into(), destination.into()]);
+        let flavour = ends.map_or(scope.flavour, |ends| pipeline.host.flavour(ends));
+        let scope = Scope { flavour, ..scope };
         pipeline.frame(&arrival, |judged| {
             if frame.number == number {
                 judgements.push(Judgement::of(judged));
@@ -169,7 +173,7 @@ fn by_hand(octets: &[u8], config: &Config, scope: Scope) -> Explained {
         }
         Layer::Sccp => {
             let data = Data { label: Label { si: SI_SCCP, ..Label::default() }, ..Data::default() };
-            let message = Message::decode(data, octets);
+            let message = Message::decode_as(data, octets, scope.flavour);
             of_message(&message, explain::sccp_message(octets, 0, &message, scope))
         }
         Layer::Tcap => {

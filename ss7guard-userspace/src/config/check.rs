@@ -15,6 +15,7 @@ use crate::config::raw::{self, BlockName, Deployment, GlobalMode, SideName, Size
 use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, RuleModes, units};
 use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::operations;
+use crate::inspect::sccp::Flavour;
 use crate::screening::operators::Operator;
 use crate::screening::{FindingAction, FindingActions};
 
@@ -62,6 +63,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         signalling_ports: ports(network.signalling_ports.as_ref())?,
         point_code_bits: bits,
         point_code_format: format,
+        flavour: flavour(network.sccp),
         run_dir: file.paths.run_dir.unwrap_or_else(|| PathBuf::from("/run/ss7guard")),
         bpffs: file.paths.bpffs.unwrap_or_else(|| PathBuf::from("/run/ss7guard/bpf")),
         events: match file.paths.events {
@@ -80,7 +82,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
             sms: file.rules.sms.mode,
             spoofing: file.rules.spoofing.mode,
         },
-        peers: peers(&file.peer, bits, format)?,
+        peers: peers(&file.peer, bits, flavour(network.sccp), format)?,
         blocks: file.block.iter().map(|entry| block(entry, format)).collect::<Checked<_>>()?,
         category1: Category1 {
             mode: category1.mode,
@@ -103,6 +105,14 @@ fn point_code_format(name: Option<&Spanned<String>>) -> Checked<Format> {
             format!("{:?} is no point code format: write one of {}", name.get_ref(), names.join(", ")),
         )
     })
+}
+
+const fn flavour(name: raw::FlavourName) -> Flavour {
+    match name {
+        raw::FlavourName::Itu => Flavour::Itu,
+        raw::FlavourName::China => Flavour::China,
+        raw::FlavourName::Ansi => Flavour::Ansi,
+    }
 }
 
 fn point_code_bits(bits: &Spanned<u8>) -> Checked<u8> {
@@ -283,7 +293,12 @@ fn point_code(pc: &Spanned<TextOrNumber>, format: Format) -> Checked<u32> {
     point_code::parse(&text, format).map_err(|error| fault(pc, format!("{text:?} is no point code: {error}")))
 }
 
-fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8, format: Format) -> Checked<Vec<Peer>> {
+fn peers(
+    peers: &[Spanned<raw::Peer>],
+    default_bits: u8,
+    default_flavour: Flavour,
+    format: Format,
+) -> Checked<Vec<Peer>> {
     let mut seen = HashSet::new();
     peers
         .iter()
@@ -310,6 +325,7 @@ fn peers(peers: &[Spanned<raw::Peer>], default_bits: u8, format: Format) -> Chec
                     Some(bits) => point_code_bits(bits)?,
                     None => default_bits,
                 },
+                flavour: peer.sccp.map_or(default_flavour, flavour),
                 point_codes: peer
                     .point_codes
                     .iter()

@@ -17,6 +17,7 @@ use ss7guard_common::abi::{self, Mode, Side};
 use ss7guard_common::point_code::Format;
 use ss7guard_common::wire::Address;
 
+use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
 pub use check::network_indicator;
@@ -60,6 +61,8 @@ pub struct Peer {
     pub side: Side,
     /// Width of its point codes in bits.
     pub point_code_bits: u8,
+    /// How its SCCP addresses are coded.
+    pub flavour: Flavour,
     /// Originating point codes that it may use; any if there are none here.
     pub point_codes: Vec<u32>,
 }
@@ -140,6 +143,8 @@ pub struct Config {
     pub signalling_ports: Vec<u16>,
     /// Width of point codes of unknown peers.
     pub point_code_bits: u8,
+    /// How SCCP addresses of unknown peers are coded.
+    pub flavour: Flavour,
     /// How point codes are written and shown.
     pub point_code_format: Format,
     /// Control socket and lock.
@@ -234,7 +239,11 @@ impl Config {
         self.peers
             .iter()
             .map(|peer| {
-                let known = crate::host::Peer { side: peer.side, point_code_bits: peer.point_code_bits };
+                let known = crate::host::Peer {
+                    side: peer.side,
+                    point_code_bits: peer.point_code_bits,
+                    flavour: peer.flavour,
+                };
                 (Address::from(peer.address), known)
             })
             .collect()

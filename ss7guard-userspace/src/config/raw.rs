@@ -102,6 +102,7 @@ pub(super) struct Network {
     pub(super) egress: EgressMode,
     pub(super) signalling_ports: Option<Spanned<Vec<u16>>>,
     pub(super) point_code_bits: Option<Spanned<u8>>,
+    pub(super) sccp: FlavourName,
     pub(super) point_code_format: Option<Spanned<String>>,
 }
 
@@ -128,6 +129,15 @@ pub(super) struct Limits {
     pub(super) block_entries: Option<Spanned<u32>>,
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FlavourName {
+    #[default]
+    Itu,
+    China,
+    Ansi,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SideName {
@@ -142,6 +152,7 @@ pub(super) struct Peer {
     pub(super) address: Spanned<String>,
     pub(super) side: SideName,
     pub(super) point_code_bits: Option<Spanned<u8>>,
+    pub(super) sccp: Option<FlavourName>,
     #[serde(default)]
     pub(super) point_codes: Vec<Spanned<TextOrNumber>>,
 }

@@ -5,7 +5,7 @@ use crate::explain::tree::{Node, View, named};
 use crate::inspect::findings::Findings;
 use crate::inspect::message::Message;
 use crate::inspect::record;
-use crate::inspect::sccp::{self, Address};
+use crate::inspect::sccp::{self, Address, Flavour};
 
 /// Adds the node of the address whose length octet is at `at` of the user part.
 pub(super) fn explain(view: &View<'_>, name: &str, at: usize, message: &Message<'_>, node: &mut Node) {
@@ -13,7 +13,8 @@ pub(super) fn explain(view: &View<'_>, name: &str, at: usize, message: &Message<
     let start = at.saturating_add(1);
     let end = start.saturating_add(len);
     let octets = view.slice(start, end);
-    let mut decoded = Address::default();
+    let flavour = message.sccp.as_ref().map_or(Flavour::Itu, |sccp| sccp.called.flavour);
+    let mut decoded = Address { flavour, ..Address::default() };
     let whole = sccp::address::decode(octets, at, &mut decoded, &mut Findings::default()).is_ok();
     let masked = !view.reveal && record::is_subscriber(&decoded, message);
     let held = octets.len().saturating_add(1);
@@ -42,6 +43,8 @@ fn summary(address: &Address, masked: bool) -> String {
 fn fields(view: &View<'_>, start: usize, end: usize, address: &Address, masked: bool, part: &mut Node) {
     let Some(indicator) = view.u8(start) else { return };
     let form = indicator >> 2 & 0x0f;
+    let ansi = address.flavour == Flavour::Ansi;
+    let (code_bit, ssn_bit) = if ansi { (0x02, 0x01) } else { (0x01, 0x02) };
     let yes =
         |bit: u8, set: &'static str, unset: &'static str| if indicator & bit != 0 { set } else { unset };
     let title = named(form, names::global_title_indicator(form));
@@ -51,8 +54,8 @@ fn fields(view: &View<'_>, start: usize, end: usize, address: &Address, masked: 
         1,
         format!(
             "{}, {}, global title {title}, {}{}",
-            yes(0x01, "point code", "no point code"),
-            yes(0x02, "SSN", "no SSN"),
+            yes(code_bit, "point code", "no point code"),
+            yes(ssn_bit, "SSN", "no SSN"),
             yes(0x40, "route on SSN", "route on global title"),
             yes(0x80, ", reserved for national use", ""),
         ),
@@ -62,11 +65,15 @@ fn fields(view: &View<'_>, start: usize, end: usize, address: &Address, masked: 
         part.children.push(view.field(name, at, len, value));
         at = at.saturating_add(len);
     };
-    if let Some(code) = address.point_code {
-        put("point code", 2, code.to_string());
+    let ssn = address.ssn.map(|ssn| named(ssn, names::subsystem(ssn)));
+    if let Some(ssn) = ssn.clone().filter(|_| ansi) {
+        put("subsystem number", 1, ssn);
     }
-    if let Some(ssn) = address.ssn {
-        put("subsystem number", 1, named(ssn, names::subsystem(ssn)));
+    if let Some(code) = address.point_code {
+        put("point code", if address.flavour == Flavour::Itu { 2 } else { 3 }, code.to_string());
+    }
+    if let Some(ssn) = ssn.filter(|_| !ansi) {
+        put("subsystem number", 1, ssn);
     }
     let Some(title) = &address.global_title else { return };
     if let Some(translation) = title.translation_type {

@@ -40,7 +40,7 @@ use crate::explain::m3ua::Extent;
 use crate::explain::tree::{Node, View};
 use crate::inspect::ber::BerError;
 use crate::inspect::message::{Message, Outcome, Problem};
-use crate::inspect::sccp::SccpError;
+use crate::inspect::sccp::{Flavour, SccpError};
 use crate::inspect::tcap::TcapError;
 
 /// How an explanation is made.
@@ -50,6 +50,8 @@ pub struct Scope {
     pub format: Format,
     /// Whether subscribers' numbers are shown in full.
     pub reveal: bool,
+    /// How SCCP addresses are coded.
+    pub flavour: Flavour,
 }
 
 /// Explains an Ethernet frame: its layers in order.
@@ -122,7 +124,7 @@ fn m3ua_part(view: &View<'_>, extent: Extent, scope: Scope, out: &mut Vec<Node>)
         out.push(rest);
         return;
     }
-    let message = Message::decode(data, octets);
+    let message = Message::decode_as(data, octets, scope.flavour);
     user_part(octets, data.user_part, &message, scope, out);
 }
 

@@ -8,7 +8,8 @@ use crate::explain::verdict::Subject;
 use crate::inspect::testing::{octets, sealed};
 use crate::screening::Verdict;
 
-const MASKED: Scope = Scope { format: Format::Itu383, reveal: false };
+const MASKED: Scope =
+    Scope { format: Format::Itu383, reveal: false, flavour: crate::inspect::sccp::Flavour::Itu };
 const REVEALED: Scope = Scope { reveal: true, ..MASKED };
 
 /// anyTimeInterrogation about 155500000005, from 447700900123.

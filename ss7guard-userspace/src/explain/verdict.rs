@@ -188,8 +188,9 @@ fn trials(config: &Config, was: &Judgement, reveal: bool) -> Vec<Trial> {
         add(format!("[[peer]] address = \"{source}\", side = \"{name}\""), &|config| {
             config.peers.retain(|peer| peer.address != source);
             let point_code_bits = config.point_code_bits;
-            let point_codes = Vec::new();
-            config.peers.push(Peer { name: None, address: source, side, point_code_bits, point_codes });
+            let (flavour, point_codes) = (config.flavour, Vec::new());
+            let name = None;
+            config.peers.push(Peer { name, address: source, side, point_code_bits, flavour, point_codes });
         });
     }
     for (mode, name) in

@@ -7,7 +7,7 @@ use ss7guard_common::wire::m3ua::{Data, SI_SCCP};
 use crate::inspect::ber::{BerError, Work};
 use crate::inspect::findings::{Finding, Findings};
 use crate::inspect::gsm_map::{self, Identities, Protocol, contexts, extract, sms, subsystems};
-use crate::inspect::sccp::{self, Sccp, SccpError};
+use crate::inspect::sccp::{self, Flavour, Sccp, SccpError};
 use crate::inspect::tcap::{self, Code, Component, ComponentKind, Tcap, TcapError};
 
 /// Why a message could not be decoded to its end.
@@ -105,13 +105,19 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Decodes the user part of a message with this label.
+    /// Decodes the user part of a message with this label, as ITU-T has it.
     #[must_use]
     pub fn decode(m3ua: Data, user_part: &'a [u8]) -> Self {
+        Self::decode_as(m3ua, user_part, Flavour::Itu)
+    }
+
+    /// Decodes the user part of a message of an association with this flavour of addresses.
+    #[must_use]
+    pub fn decode_as(m3ua: Data, user_part: &'a [u8], flavour: Flavour) -> Self {
         let mut message = Self::empty(m3ua);
         if m3ua.label.si == SI_SCCP {
             let mut work = Work::default();
-            message.outcome = match message.decode_sccp(user_part, &mut work) {
+            message.outcome = match message.decode_sccp(user_part, flavour, &mut work) {
                 Ok(outcome) => outcome,
                 Err(problem) => Outcome::Undecodable(problem),
             };
@@ -170,8 +176,13 @@ impl<'a> Message<'a> {
         message
     }
 
-    fn decode_sccp(&mut self, user_part: &'a [u8], work: &mut Work) -> Result<Outcome, Problem> {
-        sccp::decode(user_part, &mut self.sccp, &mut work.findings).map_err(Problem::Sccp)?;
+    fn decode_sccp(
+        &mut self,
+        user_part: &'a [u8],
+        flavour: Flavour,
+        work: &mut Work,
+    ) -> Result<Outcome, Problem> {
+        sccp::decode(user_part, flavour, &mut self.sccp, &mut work.findings).map_err(Problem::Sccp)?;
         let Some(sccp) = &self.sccp else { return Ok(Outcome::NotSccp) };
         if sccp.is_management() {
             if sccp.holds_management() {

@@ -44,6 +44,7 @@ use crate::inspect::findings::{Finding, Findings};
 use crate::inspect::m3ua;
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::record::Place;
+use crate::inspect::sccp::Flavour;
 use crate::reassembly::checksum::Checksum;
 
 /// Budgets of all tables.
@@ -135,6 +136,7 @@ struct Scene {
     addresses: Option<(IpAddr, IpAddr)>,
     remote: Remote,
     now_ns: u64,
+    flavour: Flavour,
     /// M3UA DATA messages so far.
     messages: u32,
     notes: Findings,
@@ -178,9 +180,12 @@ impl Reassembler {
     /// Sees through a frame: shows each user data chunk with the message that it holds or completes, or the frame
     /// itself if it has none that could be read. Frames that are not for us, or carry no user data, show nothing.
     pub fn frame(&mut self, host: &mut Host, arrival: &Arrival<'_>, sink: &mut dyn FnMut(&Seen<'_>)) {
+        let addresses = endpoints(arrival.octets);
+        let ends = addresses.map(|(source, destination)| [source.into(), destination.into()]);
         let mut scene = Scene {
             number: arrival.number,
-            addresses: endpoints(arrival.octets),
+            addresses,
+            flavour: ends.map_or(host.flavour, |ends| host.flavour(ends)),
             remote: arrival.remote,
             now_ns: arrival.now_ns,
             messages: 0,
@@ -311,7 +316,7 @@ impl Reassembler {
         let Some((data, user_part)) = complete_message(seen, frame) else {
             return scene.chunk(seen, What::Unread, sink);
         };
-        let mut message = Message::decode(data, user_part);
+        let mut message = Message::decode_as(data, user_part, scene.flavour);
         let end = seen.offset.saturating_add(seen.chunk.len);
         m3ua::note(frame.get(seen.user_data.payload..end).unwrap_or_default(), &mut message.findings);
         message.findings.join(&scene.notes);

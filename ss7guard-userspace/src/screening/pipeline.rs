@@ -55,6 +55,7 @@ impl Pipeline {
     pub fn without_blocks(config: &Config) -> Self {
         let mut host = Host::new(config.kernel_record());
         host.peers = config.peer_map();
+        host.flavour = config.flavour;
         Self { host, reassembler: Reassembler::default(), engine: Engine::new(config) }
     }
 

@@ -210,7 +210,7 @@ mod tests {
         for (octets, called, calling) in [(udt, 5, 14), (ludt, 11, 20)] {
             let mut sccp = None;
             let mut findings = Findings::default();
-            crate::inspect::sccp::decode(&octets, &mut sccp, &mut findings).unwrap();
+            crate::inspect::sccp::decode(&octets, Default::default(), &mut sccp, &mut findings).unwrap();
             note_missing(sccp.as_ref().unwrap(), &octets, &mut findings);
             let noted: Vec<_> = findings.iter().filter(|(one, _)| *one == Finding::SsnMissing).collect();
             assert_eq!(noted, [(Finding::SsnMissing, called), (Finding::SsnMissing, calling)]);

@@ -1,21 +1,23 @@
 //! SCCP addresses (Q.713 §3.4, §3.5) and global titles in all their forms.
 //!
-//! Point codes in addresses are of two octets here (ITU-T); ANSI's of three are another flavour's.
+//! What an address looks like depends on the association's [`Flavour`].
 
 use crate::inspect::digits::Digits;
 use crate::inspect::findings::{Finding, Findings};
-use crate::inspect::sccp::{SSN_MANAGEMENT, SccpError};
+use crate::inspect::sccp::{Flavour, SSN_MANAGEMENT, SccpError};
 
 /// An address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// Signalling point code, 14 bits.
-    pub point_code: Option<u16>,
+    /// How it is coded.
+    pub flavour: Flavour,
+    /// Signalling point code, 14 or 24 bits.
+    pub point_code: Option<u32>,
     /// Subsystem number.
     pub ssn: Option<u8>,
     /// Whether routing is on SSN (and point code); else on the global title.
     pub route_on_ssn: bool,
-    /// Bit 8 of the indicator, reserved for national use.
+    /// Bit 8 of the indicator: reserved for national use (ITU-T), or coded by a national standard (ANSI).
     pub national: bool,
     /// The global title.
     pub global_title: Option<GlobalTitle>,
@@ -61,16 +63,19 @@ pub fn decode(
     let (&indicator, mut rest) = octets.split_first().ok_or(truncated("address indicator"))?;
     address.route_on_ssn = indicator & 0x40 != 0;
     address.national = indicator & 0x80 != 0;
-    if indicator & 0x01 != 0 {
-        let ([low, high], after) = rest.split_first_chunk().ok_or(truncated("point code"))?;
-        // Q.713 §3.4.2.1: least significant octet first, 14 bits.
-        address.point_code = Some(u16::from_le_bytes([*low, *high]) & 0x3fff);
-        rest = after;
+    // ANSI has the two indicator bits, and what they announce, the other way round.
+    let (with_code, with_ssn) = match address.flavour {
+        Flavour::Ansi => (indicator & 0x02 != 0, indicator & 0x01 != 0),
+        Flavour::Itu | Flavour::China => (indicator & 0x01 != 0, indicator & 0x02 != 0),
+    };
+    if with_ssn && address.flavour == Flavour::Ansi {
+        rest = subsystem(rest, &mut address.ssn).ok_or(truncated("subsystem number"))?;
     }
-    if indicator & 0x02 != 0 {
-        let (&ssn, after) = rest.split_first().ok_or(truncated("subsystem number"))?;
-        address.ssn = Some(ssn);
-        rest = after;
+    if with_code {
+        rest = point_code(rest, address).ok_or(truncated("point code"))?;
+    }
+    if with_ssn && address.flavour != Flavour::Ansi {
+        rest = subsystem(rest, &mut address.ssn).ok_or(truncated("subsystem number"))?;
     }
     match indicator >> 2 & 0x0f {
         0 => {
@@ -81,16 +86,44 @@ pub fn decode(
             Ok(())
         }
         form => {
-            if indicator & 0x01 != 0 {
+            if with_code {
                 findings.note(Finding::PointCodeInAddress, at);
             }
+            let form = Form { indicator: form, flavour: address.flavour };
             global_title(form, rest, at, &mut address.global_title, findings)
         }
     }
 }
 
-fn global_title(
+/// Takes the subsystem number.
+fn subsystem<'a>(octets: &'a [u8], ssn: &mut Option<u8>) -> Option<&'a [u8]> {
+    let (&number, after) = octets.split_first()?;
+    *ssn = Some(number);
+    Some(after)
+}
+
+/// Takes the point code: least significant octet first (Q.713 §3.4.2.1; T1.112.3 has member, cluster, network).
+fn point_code<'a>(octets: &'a [u8], address: &mut Address) -> Option<&'a [u8]> {
+    let (code, after) = if address.flavour == Flavour::Itu {
+        let ([low, high], after) = octets.split_first_chunk()?;
+        (u32::from(u16::from_le_bytes([*low, *high])) & 0x3fff, after)
+    } else {
+        let ([low, middle, high], after) = octets.split_first_chunk()?;
+        (u32::from_le_bytes([*low, *middle, *high, 0]), after)
+    };
+    address.point_code = Some(code);
+    Some(after)
+}
+
+/// The form of a global title.
+#[derive(Clone, Copy)]
+struct Form {
     indicator: u8,
+    flavour: Flavour,
+}
+
+fn global_title(
+    form: Form,
     octets: &[u8],
     offset: usize,
     decoded: &mut Option<GlobalTitle>,
@@ -98,7 +131,7 @@ fn global_title(
 ) -> Result<(), SccpError> {
     let truncated = SccpError::Truncated { what: "global title", offset };
     let title = decoded.insert(GlobalTitle {
-        indicator,
+        indicator: form.indicator,
         translation_type: None,
         numbering_plan: None,
         encoding_scheme: None,
@@ -107,27 +140,34 @@ fn global_title(
     });
     // Whether the last nibble is a filler.
     let odd;
-    let digits = match indicator {
-        1 => {
+    let digits = match (form.flavour, form.indicator) {
+        (Flavour::Ansi, 1) => {
+            // As the third form of ITU-T.
+            let ([translation, plan], digits) = octets.split_first_chunk().ok_or(truncated)?;
+            title.translation_type = Some(*translation);
+            odd = scheme(title, *plan);
+            digits
+        }
+        (_, 1) => {
             let (&nature, digits) = octets.split_first().ok_or(truncated)?;
             title.nature = Some(nature & 0x7f);
             odd = Some(nature & 0x80 != 0);
             digits
         }
-        2 => {
+        (_, 2) => {
             // Encoding and plan are implied by the translation type; digits are in practice BCD.
             let (&translation, digits) = octets.split_first().ok_or(truncated)?;
             title.translation_type = Some(translation);
             odd = None;
             digits
         }
-        3 => {
+        (Flavour::Itu | Flavour::China, 3) => {
             let ([translation, plan], digits) = octets.split_first_chunk().ok_or(truncated)?;
             title.translation_type = Some(*translation);
             odd = scheme(title, *plan);
             digits
         }
-        4 => {
+        (Flavour::Itu | Flavour::China, 4) => {
             let ([translation, plan, nature], digits) = octets.split_first_chunk().ok_or(truncated)?;
             title.translation_type = Some(*translation);
             title.nature = Some(nature & 0x7f);
@@ -140,7 +180,9 @@ fn global_title(
         findings.note(Finding::OddDigits, offset);
         return Ok(());
     }
-    note_form(title, offset, findings);
+    if form.flavour != Flavour::Ansi {
+        note_form(title, offset, findings);
+    }
     title.digits.read_swapped(digits);
     match odd {
         Some(true) => title.digits.drop_last(),

@@ -64,6 +64,33 @@ impl Kind {
     }
 }
 
+/// How addresses are coded on an association: nothing in a message says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Flavour {
+    /// ITU-T Q.713, point codes of 14 bits in two octets.
+    #[default]
+    Itu,
+    /// The same with point codes of 24 bits in three octets, as in China.
+    China,
+    /// ANSI T1.112.3: subsystem number before the point code, which has three octets; two forms of global titles.
+    Ansi,
+}
+
+impl Flavour {
+    /// Every flavour.
+    pub const ALL: [Self; 3] = [Self::Itu, Self::China, Self::Ansi];
+
+    /// The name in configuration and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Itu => "itu",
+            Self::China => "china",
+            Self::Ansi => "ansi",
+        }
+    }
+}
+
 /// Why a user part is not a connectionless SCCP message.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SccpError {
@@ -157,6 +184,7 @@ enum Pointers {
 /// The type is not a connectionless one, or a part does not lie inside the message.
 pub fn decode<'a>(
     octets: &'a [u8],
+    flavour: Flavour,
     decoded: &mut Option<Sccp<'a>>,
     findings: &mut Findings,
 ) -> Result<(), SccpError> {
@@ -200,8 +228,8 @@ pub fn decode<'a>(
         kind,
         class_or_cause,
         hop_counter,
-        called: Address::default(),
-        calling: Address::default(),
+        called: Address { flavour, ..Address::default() },
+        calling: Address { flavour, ..Address::default() },
         segmentation,
         data,
         data_offset,

@@ -10,7 +10,7 @@ const UDT: &[u8] = &[
 
 fn message<'a>(octets: &'a [u8], findings: &mut Findings) -> Result<Sccp<'a>, SccpError> {
     let mut message = None;
-    decode(octets, &mut message, findings).map(|()| message.unwrap())
+    decode(octets, Flavour::Itu, &mut message, findings).map(|()| message.unwrap())
 }
 
 fn address_of(octets: &[u8], findings: &mut Findings) -> Address {
@@ -131,4 +131,26 @@ fn pointers_outside_or_in_another_order_are_seen() {
     let (message, findings) = decoded(&swapped);
     assert_eq!(message.called.digits(), Some("15550100999"));
     assert!(findings.contains(Finding::PointerOrder));
+}
+
+#[test]
+fn flavours_have_addresses_of_their_own() {
+    let read = |flavour, octets: &[u8]| {
+        let mut address = Address { flavour, ..Address::default() };
+        address::decode(octets, 0, &mut address, &mut Findings::default()).unwrap();
+        address
+    };
+    // ANSI: national, routing on global title, form 2; SSN, then the point code: member, cluster, network.
+    let octets = [0x8b, 0x06, 0x03, 0x02, 0x01, 0x0e, 0x51, 0x55, 0x10];
+    let address = read(Flavour::Ansi, &octets);
+    assert_eq!((address.ssn, address.point_code, address.national), (Some(6), Some(0x01_0203), true));
+    assert_eq!(address.digits(), Some("155501"));
+    assert_eq!(address.global_title.unwrap().translation_type, Some(0x0e));
+    // ANSI form 1: translation type, plan and scheme.
+    let title = read(Flavour::Ansi, &[0x85, 0x08, 0x0a, 0x12, 0x51, 0x55]).global_title.unwrap();
+    assert_eq!((title.translation_type, title.numbering_plan), (Some(0x0a), Some(1)));
+    assert_eq!(title.digits.as_str(), "1555");
+    // China: as ITU-T, with a point code of three octets.
+    let address = read(Flavour::China, &[0x43, 0x03, 0x02, 0x01, 0x08]);
+    assert_eq!((address.ssn, address.point_code), (Some(8), Some(0x01_0203)));
 }

@@ -199,6 +199,7 @@ fn write_peers(program: &mut Program) -> Result<u64> {
             address: [192, 0, 2, host].into(),
             side: abi::Side::Interconnect,
             point_code_bits: 24,
+            flavour: ss7guard_userspace::inspect::sccp::Flavour::Itu,
             point_codes: Vec::new(),
         })
         .collect();
