@@ -80,7 +80,10 @@ fn in_messages(
     let tcap = wrap::tcap(operation.kind, operation.protocol, operation.code, parameter);
     let check = |message: &Message<'_>| {
         assert_eq!(message.protocol, operation.protocol);
-        assert_eq!(message.outcome == Outcome::Decoded, result.is_ok(), "{:?}", message.outcome);
+        // What a short message is in may be broken where no identity is.
+        let decoded = message.outcome == Outcome::Decoded;
+        let short_message = operation.protocol == Protocol::Map && matches!(operation.code, 44 | 46);
+        assert!(decoded == result.is_ok() || (short_message && !decoded), "{:?}", message.outcome);
         assert_eq!(message.identities, *found);
         if operation.kind == ComponentKind::Invoke {
             assert!(message.invokes().eq([(0, i32::from(operation.code))]));
