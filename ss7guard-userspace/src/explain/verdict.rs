@@ -365,7 +365,10 @@ fn meaning(was: &Judgement, config: &Config) -> String {
         Verdict::Block if was.decision.rule == Some(RULE_CATEGORY1) => {
             "its sender is stopped from now on; a message seen first by the controller has passed already"
         }
-        Verdict::Block => "it is stopped",
+        Verdict::Block if was.decision.reason == Reason::BlockedPointCode.as_str() => "it is stopped",
+        Verdict::Block => {
+            "it is to be stopped; the controller sees a copy, and the message has passed already"
+        }
         Verdict::Drop => "its frame is dropped",
     };
     let mode = config.mode.as_str();
