@@ -275,3 +275,46 @@ fn a_contradiction_is_no_clean_message() {
     assert!(findings.contains(&"tsn_conflict"), "{findings:?}");
     assert!(verdict >= Verdict::Alert);
 }
+
+/// Swaps source and destination of an untagged IPv4 frame and of its SCTP ports.
+fn back(frame: &[u8]) -> Vec<u8> {
+    let mut out = frame.to_vec();
+    out[26..30].copy_from_slice(&frame[30..34]);
+    out[30..34].copy_from_slice(&frame[26..30]);
+    out[34..36].copy_from_slice(&frame[36..38]);
+    out[36..38].copy_from_slice(&frame[34..36]);
+    out
+}
+
+#[test]
+fn an_address_that_is_not_the_associations_is_noted() {
+    use ss7guard_lab::frame::{Frame, chunk};
+    // Initiate tag, window, streams, initial TSN; then an IPv4 address parameter: a second address of the sender.
+    let init = |tag: u32, address: [u8; 4]| {
+        let mut value = tag.to_be_bytes().to_vec();
+        value.extend([0, 1, 0, 0, 0, 2, 0, 2, 0, 0, 0, 1, 0, 5, 0, 8]);
+        value.extend(address);
+        value
+    };
+    let second = [198, 51, 100, 7];
+    let opens = Frame::ipv4(132, &[]).sctp(0, &[chunk(1, 0, &init(7, second))]).build();
+    let answer = back(&Frame::ipv4(132, &[]).sctp(7, &[chunk(2, 0, &init(9, [198, 51, 100, 8]))]).build());
+    let udt = samples().remove(0);
+    let slot = Slot { tsn: 1, stream: 1, sequence: 1, unordered: false };
+    let whole = pieces::frames(&[pieces::whole(&payload(&udt), slot)], false, 9).remove(0);
+    let from = |address: [u8; 4]| {
+        let mut frame = whole.clone();
+        frame[26..30].copy_from_slice(&address);
+        frame
+    };
+    let foreign = |frame: Vec<u8>| {
+        let (_, findings, _) = judged(&[opens.clone(), answer.clone(), frame]);
+        findings.contains(&"foreign_address")
+    };
+    assert!(!foreign(whole.clone()), "the address that the INIT came from");
+    assert!(!foreign(from(second)), "an address that the INIT names");
+    assert!(foreign(from([203, 0, 113, 1])), "another one");
+    // Nothing is known of an association whose set-up was not seen.
+    let (_, findings, _) = judged(&[from([203, 0, 113, 1])]);
+    assert!(!findings.contains(&"foreign_address"), "{findings:?}");
+}
