@@ -147,6 +147,26 @@ fn an_attack_is_recognised_and_its_point_code_blocked_where_the_rule_says_so() {
 }
 
 #[test]
+fn an_attack_in_fragments_is_put_together_and_recognised() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall = Firewall::new(&wire.host, "mode = \"monitor\"", "").expect("configuration");
+    firewall.start().expect("controller");
+    let a = Link::up(&wire, 11, false);
+    let label = Label { opc: CARRIER_A, dpc: HOME_POINT_CODE, ni: 0, sls: 0 };
+    let message = m3ua::data(label, None, &Kind::AnyTimeInterrogation.begin(77));
+    // A parameter that a receiver skips, larger than a packet: SCTP cuts the message before its label.
+    let filling =
+        m3ua::message(1, 1, &[[vec![0, 4, 0x0b, 0xb8], vec![b'x'; 2_996]].concat(), message[8..].to_vec()]);
+    a.asp.send(1, filling);
+    a.gateway.wait_delivered(1, PATIENCE).expect("delivered");
+    let found =
+        || firewall.alerts().expect("alerts").into_iter().find(|alert| alert["alert"]["category"] == "cat1");
+    wait_for(|| found().is_some(), "the alert");
+    let stats = firewall.json(&["stats"]).expect("stats");
+    assert!(stats["reassembly"]["sctp_fragments_completed"].as_u64() >= Some(1), "{}", stats["reassembly"]);
+}
+
+#[test]
 fn an_entry_ends_by_the_kernels_clock_and_a_dropped_message_was_only_delayed() {
     let wire = Wire::new().expect("namespaces");
     let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", "").expect("firewall");
