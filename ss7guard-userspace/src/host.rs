@@ -78,6 +78,9 @@ impl Host {
     /// How SCCP addresses are coded between these two: as one of them is known to do, interconnect before home.
     #[must_use]
     pub fn flavour(&self, ends: [Address; 2]) -> Flavour {
+        if self.peers.is_empty() {
+            return self.flavour;
+        }
         let known = ends.iter().filter_map(|end| self.peers.get(end));
         let peer = known.min_by_key(|peer| peer.side == Side::Home);
         peer.map_or(self.flavour, |peer| peer.flavour)
