@@ -45,6 +45,13 @@ struct Finished {
     fragments: Vec<u64>,
 }
 
+impl Finished {
+    /// Octets that remembering it costs.
+    const fn octets(&self) -> usize {
+        self.fragments.len().saturating_mul(size_of::<u64>()).saturating_add(size_of::<Self>())
+    }
+}
+
 /// What is unfinished in one direction of an association.
 #[derive(Default)]
 struct Direction {
@@ -183,6 +190,18 @@ impl Messages {
         Added::Conflict
     }
 
+    /// Keeps what is needed to know the repetitions of a message; it is paid for by what its fragments held.
+    fn remember(&mut self, origin: &Origin, finished: Finished) {
+        self.table.grow_held(&origin.way, finished.octets());
+        let Some(direction) = self.table.get_mut(&origin.way) else { return };
+        direction.finished.push_back(finished);
+        if direction.finished.len() > MAX_FINISHED
+            && let Some(freed) = direction.forget_oldest()
+        {
+            self.table.shrink(&origin.way, freed);
+        }
+    }
+
     fn whole(&mut self, origin: &Origin, series: Series, message: runs::Message, seen: &Observed) -> Added {
         let overhead = message.lengths.len().saturating_mul(FRAGMENT_OVERHEAD);
         self.table.shrink(&origin.way, message.octets.len().saturating_add(overhead));
@@ -193,12 +212,7 @@ impl Messages {
             fragments.push(self.hasher.hash_one(fragment));
             rest = after;
         }
-        if let Some(direction) = self.table.get_mut(&origin.way) {
-            direction.finished.push_back(Finished { series, first: message.first, fragments });
-            if direction.finished.len() > MAX_FINISHED {
-                direction.finished.pop_front();
-            }
-        }
+        self.remember(origin, Finished { series, first: message.first, fragments });
         let counts = &mut self.table.counts;
         if message.octets.len() > MAX_MESSAGE {
             counts.refused = counts.refused.saturating_add(1);
@@ -227,10 +241,15 @@ fn grow<'a>(
     share: usize,
     now_ns: u64,
 ) -> Option<&'a mut Direction> {
-    for _ in 0..=MAX_UNFINISHED {
+    for _ in 0..=MAX_UNFINISHED.saturating_add(MAX_FINISHED) {
         let full = table.get(way).is_some_and(|direction| direction.unfinished >= MAX_UNFINISHED);
         if !full && table.grow(way, share, now_ns).is_some() {
             return table.get_mut(way);
+        }
+        // What is finished was judged: forgetting it loses nothing but the knowledge of its repetitions.
+        if !full && let Some(freed) = table.get_mut(way).and_then(Direction::forget_oldest) {
+            table.shrink(way, freed);
+            continue;
         }
         let Some(freed) = table.get_mut(way).and_then(Direction::drop_oldest) else { break };
         table.shrink(way, freed);
@@ -276,6 +295,11 @@ impl Direction {
         }
         self.unfinished = self.unfinished.saturating_sub(before).saturating_add(after);
         added
+    }
+
+    /// Forgets the oldest finished message; gives the octets that it held.
+    fn forget_oldest(&mut self) -> Option<usize> {
+        self.finished.pop_front().map(|finished| finished.octets())
     }
 
     /// Gives up the oldest unfinished message; gives the octets that it held.

@@ -121,6 +121,14 @@ impl<K: Clone + Eq + Hash, V: Default> Table<K, V> {
         Some(&mut entry.value)
     }
 
+    /// Octets that an entry holds besides, less than it has just let go of.
+    pub(super) fn grow_held(&mut self, key: &K, octets: usize) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.octets = entry.octets.saturating_add(octets);
+            self.octets = self.octets.saturating_add(octets);
+        }
+    }
+
     /// Octets that an entry no longer holds.
     pub(super) fn shrink(&mut self, key: &K, octets: usize) {
         if let Some(entry) = self.entries.get_mut(key) {
