@@ -109,11 +109,13 @@ const fn class_bits() -> [u64; 2] {
 #[inline(always)]
 fn send(egress: bool, event: Event, copy: impl FnOnce(*mut u8, usize) -> bool) {
     let Some(scratch) = maps::scratch(egress) else { return };
-    let len = hide(event.captured_len as usize) & EVENT_CAPTURE_LEN;
-    if len == 0 {
+    if event.captured_len == 0 {
         maps::count_punt(PuntCounter::Unreadable);
         return;
     }
+    // One octet or more for any argument: the verifier of Linux 6.1 learns nothing from a comparison with zero, and the
+    // helpers take no length that may be zero.
+    let len = (hide(event.captured_len as usize).wrapping_sub(1) & EVENT_CAPTURE_LEN).wrapping_add(1);
     // SAFETY: the scratch buffer holds an event and a capture, in this order; map values are 8-aligned.
     unsafe { scratch.cast::<Event>().write(event) };
     // SAFETY: as above; the header's size lies inside the buffer.
