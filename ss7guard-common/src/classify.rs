@@ -9,11 +9,12 @@
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
 use crate::abi::{Config, Mode};
+use crate::neutralise::{self, Form, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
-use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
+use crate::wire::sctp::{self, Chunk, Ppid, UserData, chunk_type, data_flag};
 use crate::wire::{Address, Maybe, Network, Remote, SctpSpan, ipv4, ipv6};
 
 /// Where things are in the packet, for the judgement of a chunk; packed, because it crosses a kernel function call.
@@ -26,10 +27,12 @@ impl Scope {
     const V6: u32 = 1 << 8;
     const VTAG_ZERO: u32 = 1 << 9;
     const REMOTE_IS_DESTINATION: u32 = 1 << 10;
+    const AUTHENTICATED_SHIFT: u32 = 11;
+    const HALF_SHIFT: u32 = 12;
     const START_SHIFT: u32 = 16;
 
     #[inline(always)]
-    const fn new(span: &SctpSpan, remote: Remote, vtag_zero: bool) -> Self {
+    const fn new(span: &SctpSpan, remote: Remote, vtag_zero: bool, lists: u32) -> Self {
         let mut word = (span.start as u32).wrapping_shl(Self::START_SHIFT)
             | (span.network.offset as u32 & Self::OFFSET_MASK);
         if span.network.v6 {
@@ -41,22 +44,52 @@ impl Scope {
         if matches!(remote, Remote::Destination) {
             word |= Self::REMOTE_IS_DESTINATION;
         }
-        Self(word)
+        Self(word | (lists & 1).wrapping_shl(Self::HALF_SHIFT))
+    }
+
+    /// Notes a chunk: what comes behind AUTH is authenticated (RFC 4895 §6.2).
+    #[inline(always)]
+    const fn after(self, chunk: &Chunk) -> Self {
+        let authenticates = chunk.kind == chunk_type::AUTH;
+        Self(self.0 | (authenticates as u32).wrapping_shl(Self::AUTHENTICATED_SHIFT))
+    }
+
+    /// Whether the chunk is authenticated.
+    #[inline(always)]
+    const fn authenticated(self) -> bool {
+        self.0.wrapping_shr(Self::AUTHENTICATED_SHIFT) & 1 != 0
+    }
+
+    /// The half of the lists that this frame sees: 0 or 1.
+    #[inline(always)]
+    #[must_use]
+    pub const fn half(self) -> u32 {
+        self.0.wrapping_shr(Self::HALF_SHIFT) & 1
+    }
+
+    /// Offset of the SCTP packet.
+    #[inline(always)]
+    const fn start(self) -> usize {
+        self.0.wrapping_shr(Self::START_SHIFT) as usize
+    }
+
+    #[inline(always)]
+    const fn network(self) -> Network {
+        Network { offset: (self.0 & Self::OFFSET_MASK) as usize, v6: self.0 & Self::V6 != 0 }
     }
 
     /// Address of the remote end.
     #[inline(always)]
     fn remote<R: ReadAt + ?Sized>(self, frame: &R) -> Option<Address> {
-        let network = Network { offset: (self.0 & Self::OFFSET_MASK) as usize, v6: self.0 & Self::V6 != 0 };
         let which =
             if self.0 & Self::REMOTE_IS_DESTINATION == 0 { Remote::Source } else { Remote::Destination };
-        network.address(frame, which)
+        self.network().address(frame, which)
     }
 
     /// Whether one of the ports is a signalling port.
     #[inline(always)]
     fn signalling<R: ReadAt + ?Sized>(self, frame: &R, config: &Config) -> bool {
-        match frame.read_at((self.0 >> Self::START_SHIFT) as usize) {
+        match frame.read_at(self.start()) {
             Some([s0, s1, d0, d1]) => {
                 config.is_signalling(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
             }
@@ -102,8 +135,14 @@ pub trait Env<R: ReadAt + ?Sized> {
     /// Width of the point codes of the peer at this address, in bits; `None` for unknown peers.
     fn point_code_bits(&mut self, remote: &Address) -> Option<u8>;
 
-    /// The entry that blocks this originating point code, if one does.
-    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit>;
+    /// The entry that blocks this originating point code in this half of the lists, if one does.
+    fn blocked(&mut self, half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit>;
+
+    /// Whether verdicts can be carried out here; what leaves through tc is only looked at.
+    #[inline(always)]
+    fn acts(&self) -> bool {
+        true
+    }
 
     /// Counts one outcome.
     fn count(&mut self, reason: Code, action: Action);
@@ -138,26 +177,35 @@ impl ChunkVerdict {
     const PUNT: u64 = 1 << 8;
     /// A block entry matched; decides over what is merely punted, also in monitor mode.
     const BLOCKED: u64 = 1 << 9;
-    const DROP: u64 = 1 << 10;
-    const EVIDENCE: u64 = 1 << 11;
+    const NEUTRALISE_SHIFT: u32 = 10;
+    const NEUTRALISE: u64 = 1 << Self::NEUTRALISE_SHIFT;
+    const DROP: u64 = 1 << 11;
+    const EVIDENCE: u64 = 1 << 12;
     /// Set in every judgement, so that "none yet" is another number.
-    const JUDGED: u64 = 1 << 12;
+    const JUDGED: u64 = 1 << 13;
 
     #[inline(always)]
-    const fn new(reason: Code, action: Action, rule_id: u32, evidence: bool) -> Self {
-        let mut word = reason.number() as u64 | Self::JUDGED | (rule_id as u64) << 32;
-        match action {
-            Action::Pass => {}
-            Action::Punt => word |= Self::PUNT,
-            Action::Drop | Action::Neutralise => word |= Self::DROP,
-        }
-        if evidence {
-            word |= Self::PUNT | Self::EVIDENCE;
-        }
-        if reason.number() == Reason::BlockedPointCode as u8 {
-            word |= Self::BLOCKED;
-        }
-        Self(word)
+    const fn new(reason: Code, action: Action) -> Self {
+        let word = reason.number() as u64 | Self::JUDGED;
+        Self(match action {
+            Action::Pass => word,
+            Action::Punt => word | Self::PUNT,
+            Action::Drop => word | Self::DROP,
+            Action::Neutralise => word | Self::NEUTRALISE,
+        })
+    }
+
+    /// A message that is neutralised without an entry for its sender is always shown to the controller.
+    #[inline(always)]
+    const fn told(self) -> Self {
+        Self(if self.neutralises() { self.0 | Self::PUNT } else { self.0 })
+    }
+
+    /// The judgement of a message that a block entry matches.
+    #[inline(always)]
+    const fn blocked(reason: Code, action: Action, hit: BlockHit) -> Self {
+        let word = Self::new(reason, action).0 | Self::BLOCKED | (hit.rule_id as u64) << 32;
+        Self(if hit.evidence { word | Self::PUNT | Self::EVIDENCE } else { word })
     }
 
     /// Number of the reason.
@@ -178,6 +226,26 @@ impl ChunkVerdict {
     #[must_use]
     pub const fn drops(self) -> bool {
         self.0 & Self::DROP != 0
+    }
+
+    /// Whether the message is to be rewritten.
+    #[inline(always)]
+    #[must_use]
+    pub const fn neutralises(self) -> bool {
+        self.0 & Self::NEUTRALISE != 0
+    }
+
+    /// The action that the judgement amounts to.
+    pub const fn action(self) -> Action {
+        if self.drops() {
+            Action::Drop
+        } else if self.neutralises() {
+            Action::Neutralise
+        } else if self.punts() {
+            Action::Punt
+        } else {
+            Action::Pass
+        }
     }
 
     /// Whether a copy is to go to the controller.
@@ -201,10 +269,10 @@ impl ChunkVerdict {
         (self.0 >> 32) as u32
     }
 
-    /// How strongly this judgement decides the frame: drop over blocked over punt over pass.
+    /// How strongly this judgement decides the frame: drop over neutralise over blocked over punt over pass.
     #[inline(always)]
     const fn rank(self) -> u64 {
-        self.0 & (Self::PUNT | Self::BLOCKED | Self::DROP)
+        self.0 & (Self::PUNT | Self::BLOCKED | Self::NEUTRALISE | Self::DROP)
     }
 }
 
@@ -213,6 +281,7 @@ impl core::fmt::Debug for ChunkVerdict {
         f.debug_struct("ChunkVerdict")
             .field("reason", &self.reason())
             .field("drops", &self.drops())
+            .field("neutralises", &self.neutralises())
             .field("punts", &self.punts())
             .field("rule_id", &self.rule_id())
             .finish()
@@ -223,25 +292,31 @@ impl core::fmt::Debug for ChunkVerdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct FrameVerdict {
-    /// The deciding judgement, with the `punts` and `drops` of all of them.
+    /// The deciding judgement, with the `punts`, `neutralises` and `drops` of all of them.
     pub verdict: ChunkVerdict,
     /// Offset of the deciding chunk, 0 if the frame itself decided.
     pub chunk_offset: usize,
     /// Octets of the deciding chunk.
     pub chunk_len: usize,
+    /// The chunks that are to be rewritten: bit 0 is the first of the packet.
+    marked: u32,
+    /// Where the packet is.
+    scope: Scope,
+    /// Offset after its last octet.
+    end: usize,
 }
 
 impl FrameVerdict {
     #[inline(always)]
     const fn whole(verdict: ChunkVerdict) -> Self {
-        Self { verdict, chunk_offset: 0, chunk_len: 0 }
+        Self { verdict, chunk_offset: 0, chunk_len: 0, marked: 0, scope: Scope(0), end: 0 }
     }
 
     /// Takes a further judgement in: the strongest decides, the first of equals.
     #[inline(always)]
     fn join(&mut self, other: ChunkVerdict, offset: usize, len: usize) {
-        let flags =
-            (self.verdict.0 | other.0) & (ChunkVerdict::PUNT | ChunkVerdict::DROP | ChunkVerdict::EVIDENCE);
+        let flags = (self.verdict.0 | other.0)
+            & (ChunkVerdict::PUNT | ChunkVerdict::NEUTRALISE | ChunkVerdict::DROP | ChunkVerdict::EVIDENCE);
         if !self.judged() || other.rank() > self.verdict.rank() {
             self.verdict = other;
             self.chunk_offset = offset;
@@ -260,14 +335,68 @@ impl FrameVerdict {
         self.verdict.0 = frame.forget(self.verdict.0 as usize, noise) as u64;
         self.chunk_offset = frame.forget(self.chunk_offset, noise);
         self.chunk_len = frame.forget(self.chunk_len, noise);
+        self.marked = frame.forget(self.marked as usize, noise) as u32;
+    }
+
+    /// Whether the frame goes on with some of its messages rewritten by [`rewrite`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn rewrites(&self) -> bool {
+        self.verdict.neutralises() && !self.verdict.drops()
+    }
+
+    /// Offset after the last octet of the SCTP packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.end
+    }
+
+    /// The address of this end of the packet.
+    #[inline(always)]
+    pub fn address<R: ReadAt + ?Sized>(&self, frame: &R, which: Remote) -> Option<Address> {
+        self.scope.network().address(frame, which)
     }
 }
 
-/// The action for a reason: the configured one, which in monitor mode never drops.
+/// Rewrites the messages of a packet that are to be neutralised, and corrects its checksum. False if something was out
+/// of reach: the frame is to be dropped then, for it may be half rewritten.
 #[inline(always)]
-fn action_for(config: &Config, reason: Code) -> Action {
-    match (config.policy(reason), config.mode()) {
-        (Action::Drop | Action::Neutralise, Mode::Monitor) => Action::Punt,
+pub fn rewrite<W: WriteAt + ?Sized>(
+    frame: &mut W,
+    verdict: &FrameVerdict,
+    form: Form,
+    mut one: impl FnMut(&mut W, usize, Chunk, usize, Form) -> Option<Delta>,
+) -> bool {
+    let end = verdict.end;
+    let start = verdict.scope.start();
+    let mut left = verdict.marked;
+    let mut sum = Delta::default();
+    let mut off = start.wrapping_add(sctp::HEADER_LEN);
+    for _ in 0..sctp::MAX_CHUNKS {
+        if left == 0 {
+            break;
+        }
+        let Ok(chunk) = sctp::chunk(frame, off, end) else { return false };
+        if left & 1 == 1 {
+            let Some(delta) = one(frame, off, chunk, end, form) else { return false };
+            sum = sum.and(delta);
+        }
+        left >>= 1;
+        let noise = chunk.word;
+        left = frame.forget(left as usize, noise) as u32;
+        sum = Delta(frame.forget(sum.0 as usize, noise) as u32);
+        off = frame.forget(chunk.next(off), noise);
+    }
+    left == 0 && neutralise::correct(frame, start, sum)
+}
+
+/// The action as it is carried out: in monitor mode, and where nothing can be carried out, nothing is stopped.
+#[inline(always)]
+fn carried_out<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, action: Action, env: &E) -> Action {
+    match (action, config.mode()) {
+        (Action::Drop | Action::Neutralise, Mode::Enforce) if env.acts() => action,
+        (Action::Drop | Action::Neutralise, _) => Action::Punt,
         (action, _) => action,
     }
 }
@@ -275,9 +404,9 @@ fn action_for(config: &Config, reason: Code) -> Action {
 /// Counts an outcome that is not a block, and makes the judgement.
 #[inline(always)]
 fn conclude<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, reason: Code, env: &mut E) -> ChunkVerdict {
-    let action = action_for(config, reason);
+    let action = carried_out(config, config.policy(reason), env);
     env.count(reason, action);
-    ChunkVerdict::new(reason, action, 0, false)
+    ChunkVerdict::new(reason, action).told()
 }
 
 /// Judges a frame of `len` octets.
@@ -331,9 +460,9 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(header) => header,
         Err(reason) => return FrameVerdict::whole(conclude(config, reason.into(), env)),
     };
-    let scope = Scope::new(span, remote, header.vtag == 0);
+    let scope = Scope::new(span, remote, header.vtag == 0, config.lists);
     // From here on it does not matter how the packet was found.
-    let scope = Scope(frame.forget(scope.0 as usize, header.vtag) as u32);
+    let mut scope = Scope(frame.forget(scope.0 as usize, header.vtag) as u32);
     let start = frame.forget(span.start, header.vtag);
     let end = frame.forget(span.end, header.vtag);
 
@@ -362,11 +491,14 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         if chunk.is_user_data() {
             let verdict = env.user_data(frame, config, scope, off, chunk);
             result.join(verdict, off, chunk.len);
+            let neutralises = (verdict.0 >> ChunkVerdict::NEUTRALISE_SHIFT) as u32 & 1;
+            result.marked |= neutralises.wrapping_shl(turn as u32);
         }
         off = chunk.next(off);
         if off >= end {
             break;
         }
+        scope = Scope(frame.forget(scope.after(&chunk).0 as usize, chunk.word) as u32);
         result.forget(frame, chunk.word);
         off = frame.forget(off, chunk.word);
     }
@@ -376,6 +508,8 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
     if !fault.is_none() {
         result.join(conclude(config, fault, env), 0, 0);
     }
+    result.scope = scope;
+    result.end = end;
     result
 }
 
@@ -451,20 +585,14 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     env: &mut E,
 ) -> ChunkVerdict {
     let label = &data.label;
-    let mut hit = env.blocked(label.opc, label.ni, data.network_appearance);
+    let mut hit = env.blocked(scope.half(), label.opc, label.ni, data.network_appearance);
     if hit.is_none()
         && let Some(second) = data.second_opc.get()
     {
-        hit = env.blocked(second, label.ni, data.network_appearance);
+        hit = env.blocked(scope.half(), second, label.ni, data.network_appearance);
     }
     if let Some(hit) = hit {
-        let action = match config.mode() {
-            Mode::Enforce => hit.action,
-            Mode::Monitor => Action::Punt,
-        };
-        let reason = Reason::BlockedPointCode.into();
-        env.count(reason, action);
-        return ChunkVerdict::new(reason, action, hit.rule_id, hit.evidence);
+        return blocked(config, scope, Reason::BlockedPointCode, hit, env);
     }
     let found = if label.ni > 3 {
         Reason::NetworkIndicatorInvalid
@@ -478,6 +606,26 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
         Reason::OtherUserPart
     };
     conclude(config, fault.or(found), env)
+}
+
+/// The judgement of a message that a block entry matches, and counts it.
+#[inline(always)]
+fn blocked<R: ReadAt + ?Sized, E: Env<R>>(
+    config: &Config,
+    scope: Scope,
+    reason: Reason,
+    hit: BlockHit,
+    env: &mut E,
+) -> ChunkVerdict {
+    let (reason, action) = if scope.authenticated() && matches!(hit.action, Action::Neutralise) {
+        let reason = Code::of(Reason::BlockedUnderAuth);
+        (reason, config.policy(reason))
+    } else {
+        (Code::of(reason), hit.action)
+    };
+    let action = carried_out(config, action, env);
+    env.count(reason, action);
+    ChunkVerdict::blocked(reason, action, hit)
 }
 
 /// Whether point codes (their bits together) are wider than the remote end's network has. The peer is looked up only

@@ -20,6 +20,7 @@
 
 pub mod abi;
 pub mod classify;
+pub mod neutralise;
 pub mod point_code;
 pub mod read;
 pub mod verdict;

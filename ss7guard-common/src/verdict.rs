@@ -13,8 +13,8 @@ pub enum Action {
     Punt = 1,
     /// The frame is discarded.
     Drop = 2,
-    /// The message is to be rewritten in place into one that the receiver ignores. Part of the vocabulary of
-    /// block entries; this version's kernel program treats it as [`Action::Drop`].
+    /// The message is rewritten in place into one that the receiver ignores ([`crate::neutralise`]); SCTP does not
+    /// notice, and the rest of the frame goes on.
     Neutralise = 3,
 }
 
@@ -127,7 +127,7 @@ reasons! {
     /// User data that is neither M3UA by its PPID nor on a signalling port.
     OtherPayload = "other_payload", Control, Pass;
     /// The originating point code is on the block list.
-    BlockedPointCode = "blocked_point_code", Message, Drop;
+    BlockedPointCode = "blocked_point_code", Message, Neutralise;
     /// SCCP (service indicator 3): carries MAP, judged by the controller.
     Sccp = "sccp", Message, Punt;
     /// Another MTP3 user part than SCCP (ISUP, TUP, network management, ...).
@@ -137,7 +137,7 @@ reasons! {
     /// Middle or last fragment of a user message: it has no label.
     SctpLaterFragment = "sctp_later_fragment", Exception, Punt;
     /// First fragment that ends before the routing label.
-    SctpShortFirstFragment = "sctp_short_first_fragment", Exception, Punt;
+    SctpShortFirstFragment = "sctp_short_first_fragment", Exception, Neutralise;
     /// The frame ends inside its link-layer or IP header.
     FrameTruncated = "frame_truncated", Exception, Punt;
     /// More than two VLAN tags (IEEE 802.1Q).
@@ -190,6 +190,8 @@ reasons! {
     NetworkIndicatorInvalid = "network_indicator_invalid", Exception, Punt;
     /// A point code wider than the peer's network has; never masked.
     PointCodeTooWide = "point_code_too_wide", Exception, Punt;
+    /// A blocked message under SCTP AUTH (RFC 4895 §4.1): whatever is changed there, the receiver throws away.
+    BlockedUnderAuth = "blocked_under_auth", Exception, Drop;
 }
 
 /// A reason that may be absent, as one number: 0, or the reason's number plus one.
@@ -249,6 +251,29 @@ impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// Whether it speaks of one user message or its first fragment, which can be neutralised.
+    #[must_use]
+    pub const fn is_of_a_message(self) -> bool {
+        matches!(
+            self,
+            Self::SctpShortFirstFragment
+                | Self::DataVtagZero
+                | Self::UnexpectedPpid
+                | Self::M3uaTruncated
+                | Self::M3uaVersion
+                | Self::M3uaUnknownType
+                | Self::M3uaLength
+                | Self::M3uaTrailing
+                | Self::M3uaParameterLength
+                | Self::M3uaTooManyParameters
+                | Self::M3uaDuplicateParameter
+                | Self::M3uaNoProtocolData
+                | Self::M3uaShortProtocolData
+                | Self::NetworkIndicatorInvalid
+                | Self::PointCodeTooWide
+        )
+    }
+
     /// From the number stored in a map or event; unknown numbers give `None`.
     #[must_use]
     pub fn from_u8(value: u8) -> Option<Self> {
@@ -284,7 +309,8 @@ mod tests {
     fn a_fresh_configuration_drops_nothing_but_blocked_messages() {
         for reason in Reason::ALL {
             assert!(
-                *reason == Reason::BlockedPointCode || reason.default_action() != Action::Drop,
+                matches!(reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth)
+                    || reason.default_action() != Action::Drop,
                 "{reason:?}"
             );
         }

@@ -13,6 +13,9 @@ use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::{Array, DevMap};
 use aya_ebpf::programs::XdpContext;
+use ss7guard_common::neutralise::WriteAt as _;
+
+use crate::packet::Linear;
 
 /// State of the generator; 0 for point codes that are not blocked, 1 for blocked ones; offset of the OPC. One element,
 /// so that drawing a number costs little besides what is measured.
@@ -54,7 +57,7 @@ pub fn random_opc(ctx: XdpContext) -> u32 {
     *state = number;
     let random = number >> 33;
     let code = if *mode == 0 { (random & 0x7f_ffff) << 1 } else { blocked_code(random & ENTRY_MASK) };
-    if !packet::write_be32(&ctx, *offset as usize, code as u32) {
+    if !Linear(ctx.ctx).write_at(*offset as usize, (code as u32).to_be_bytes()) {
         return xdp_action::XDP_ABORTED;
     }
     judge::ingress(&ctx)

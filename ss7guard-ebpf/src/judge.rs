@@ -5,8 +5,10 @@
 
 use aya_ebpf::bindings::{__sk_buff, xdp_action, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use ss7guard_common::abi::Config;
+use ss7guard_common::abi::{Config, config_flag};
 use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope};
+use ss7guard_common::neutralise::crc::Delta;
+use ss7guard_common::neutralise::{self, Form, WriteAt};
 use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::sctp::Chunk;
 use ss7guard_common::wire::{Address, Maybe, Remote};
@@ -29,8 +31,19 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
-            fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
-                maps::blocked(opc, ni, network_appearance)
+            fn blocked(
+                &mut self,
+                half: u32,
+                opc: u32,
+                ni: u8,
+                network_appearance: Maybe,
+            ) -> Option<BlockHit> {
+                maps::blocked(half, opc, ni, network_appearance)
+            }
+
+            #[inline(always)]
+            fn acts(&self) -> bool {
+                !$egress
             }
 
             #[inline(always)]
@@ -84,6 +97,59 @@ extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
+/// Rewrites one chunk; see [`classify::rewrite`]. Gives the checksum's change, or [`NOT_REWRITTEN`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn rewrite_linear(ctx: *mut xdp_md, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
+    rewrite_one(Linear(ctx), off, chunk, end, form)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn rewrite_paged(ctx: *mut xdp_md, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
+    rewrite_one(Paged(ctx), off, chunk, end, form)
+}
+
+/// More than a checksum.
+const NOT_REWRITTEN: u64 = u64::MAX;
+
+#[inline(always)]
+fn rewrite_one<W: WriteAt>(mut frame: W, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
+    let chunk = Chunk::from_word(chunk);
+    match neutralise::chunk(&mut frame, off as usize, &chunk, end as usize, Form::from_u8(form as u8)) {
+        Some(delta) => u64::from(delta.0),
+        None => NOT_REWRITTEN,
+    }
+}
+
+/// Carries out what a verdict says about messages in a frame that arrived: true if all of them are neutralised.
+#[inline(always)]
+fn rewrite(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict) -> bool {
+    let mut frame = Linear(ctx.ctx);
+    let mut form = Form::BeatAck;
+    if config.has(config_flag::PEER_FORMS) {
+        // The receiver's wish before the sender's.
+        for which in [Remote::Destination, Remote::Source] {
+            if let Some(address) = verdict.address(&frame, which)
+                && let Some(wish) = maps::form(config, &address)
+            {
+                form = wish;
+                break;
+            }
+        }
+    }
+    let delta = |word: u64| (word != NOT_REWRITTEN).then_some(Delta(word as u32));
+    if verdict.end() <= frame.len() {
+        classify::rewrite(&mut frame, verdict, form, |frame, off, chunk, end, form| {
+            delta(rewrite_linear(frame.0, off as u32, chunk.word, end as u32, form as u32))
+        })
+    } else {
+        classify::rewrite(&mut Paged(ctx.ctx), verdict, form, |frame, off, chunk, end, form| {
+            delta(rewrite_paged(frame.0, off as u32, chunk.word, end as u32, form as u32))
+        })
+    }
+}
+
 /// Whether the classifier gave up on the linear part for want of octets, so that the rest may tell more.
 #[inline(always)]
 const fn wants_more(reason: Reason) -> bool {
@@ -109,7 +175,15 @@ pub fn ingress(ctx: &XdpContext) -> u32 {
     if verdict.verdict.punts() {
         punt::ingress(ctx, config, &verdict);
     }
-    if verdict.verdict.drops() { xdp_action::XDP_DROP } else { xdp_action::XDP_PASS }
+    if verdict.verdict.drops() {
+        return xdp_action::XDP_DROP;
+    }
+    // After the copy: the controller judges what was sent.
+    if verdict.rewrites() && !rewrite(ctx, config, &verdict) {
+        maps::count(false, Code(verdict.verdict.reason_number() as usize + 1), Action::Drop);
+        return xdp_action::XDP_DROP;
+    }
+    xdp_action::XDP_PASS
 }
 
 /// Judges a frame that leaves.

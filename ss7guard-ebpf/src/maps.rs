@@ -5,8 +5,11 @@ use core::arch::asm;
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
-use ss7guard_common::abi::{self, BlockDetail, ClockSample, Config, PeerEntry, PeerTable, PuntCounter};
+use ss7guard_common::abi::{
+    self, BlockDetail, BlockHits, ClockSample, Config, Moment, PeerEntry, PeerTable, PuntCounter,
+};
 use ss7guard_common::classify::BlockHit;
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Code};
 use ss7guard_common::wire::{Address, Maybe};
 
@@ -27,7 +30,7 @@ static BLOCK_INDEX: Array<[u32; abi::INDEX_LANES]> =
 #[map]
 static BLOCK_DETAIL: Array<BlockDetail> = Array::pinned(DEFAULT_ENTRIES, 0);
 #[map]
-static BLOCK_HITS: Array<u64> = Array::pinned(DEFAULT_ENTRIES, 0);
+static BLOCK_HITS: Array<BlockHits> = Array::pinned(DEFAULT_ENTRIES, 0);
 #[map]
 static PEERS: Array<PeerEntry> = Array::pinned(abi::PEER_SLOTS, 0);
 #[map]
@@ -103,9 +106,45 @@ pub fn point_code_bits(config: &Config, address: &Address) -> Option<u8> {
     (entry.used == 1 && entry.address == address.0).then_some(entry.point_code_bits)
 }
 
+/// The form that neutralised messages of the peer at this address take; `None` if it is not among the peers.
+#[inline(always)]
+pub fn form(config: &Config, address: &Address) -> Option<Form> {
+    let table = PeerTable::unpack(config.peer_table)?;
+    let entry = PEERS.get(abi::peer_slot(table, address))?;
+    (entry.used == 1 && entry.address == address.0).then_some(Form::from_u8(entry.form))
+}
+
+/// Now, as an entry sees it.
+struct Present {
+    slot: u32,
+    half: u32,
+}
+
+impl Moment for Present {
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        ticks()
+    }
+
+    #[inline(always)]
+    fn last_hit(&self) -> u64 {
+        BLOCK_HITS.get(self.slot).map_or(0, |hits| hits.last)
+    }
+
+    #[inline(always)]
+    fn linger(&self) -> u64 {
+        config().map_or(0, |config| config.linger)
+    }
+
+    #[inline(always)]
+    fn half(&self) -> u32 {
+        self.half
+    }
+}
+
 /// The block entry that applies to a message, with its hit counted.
 #[inline(always)]
-pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
+pub fn blocked(half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
     let (word, bit) = abi::bitmap_position(opc)?;
     if BLOCK_BITS.get(word)? & bit == 0 {
         return None;
@@ -114,13 +153,13 @@ pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> 
     let slot = *BLOCK_INDEX.get(element)?.get(lane & (abi::INDEX_LANES - 1))?;
     let detail = BLOCK_DETAIL.get(slot)?;
     // Most point codes have one entry.
-    if detail.matches(opc, ni, network_appearance.get(), ticks) {
+    if detail.matches(opc, ni, network_appearance.get(), &Present { slot, half }) {
         return Some(hit(detail, slot));
     }
     if detail.next == abi::BLOCK_NO_SLOT {
         return None;
     }
-    let slot = find_further(opc, u32::from(ni), network_appearance.0, detail.next);
+    let slot = find_further(opc, u32::from(ni) | half << 8, network_appearance.0, detail.next);
     if slot == abi::BLOCK_NO_SLOT {
         return None;
     }
@@ -129,21 +168,22 @@ pub fn blocked(opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> 
 
 #[inline(always)]
 fn hit(detail: &BlockDetail, slot: u32) -> BlockHit {
-    BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence: count_hit(slot) }
+    BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence: count_hit(detail, slot) }
 }
 
-/// Walks the further entries of one point code; gives the slot of the one that matches. A function of its own, so
-/// that the verifier checks it once.
+/// Walks the further entries of one point code; gives the slot of the one that matches. Low octet of `ni`: the network
+/// indicator; the octet above it: the half of the lists. A function of its own, so that the verifier checks it once.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn find_further(opc: u32, ni: u32, network_appearance: u64, mut slot: u32) -> u32 {
     let network_appearance = Maybe(network_appearance).get();
+    let half = ni >> 8;
     for _ in 1..abi::MAX_BLOCK_CHAIN {
         if slot == abi::BLOCK_NO_SLOT {
             break;
         }
         let Some(detail) = BLOCK_DETAIL.get(slot) else { break };
-        if detail.matches(opc, ni as u8, network_appearance, ticks) {
+        if detail.matches(opc, ni as u8, network_appearance, &Present { slot, half }) {
             return slot;
         }
         slot = detail.next;
@@ -153,11 +193,16 @@ extern "C" fn find_further(opc: u32, ni: u32, network_appearance: u64, mut slot:
 
 /// Counts a hit of this slot; true for the 1st, 2nd, 4th, 8th, ...
 #[inline(always)]
-fn count_hit(slot: u32) -> bool {
+fn count_hit(detail: &BlockDetail, slot: u32) -> bool {
     let Some(hits) = BLOCK_HITS.get_ptr_mut(slot) else { return false };
+    let now = ticks();
+    if detail.expires_at == 0 || now < detail.expires_at {
+        // SAFETY: an aligned map value of this type; a plain store, of which any may win.
+        unsafe { (&raw mut (*hits).last).write(now) };
+    }
     let mut before = 1u64;
-    // SAFETY: `hits` is an aligned map value; the instruction adds to it atomically and gives the value before.
-    // The target has the instruction, but its `AtomicU64` has no `fetch_add`.
+    // SAFETY: `hits` is an aligned map value that starts with the count; the instruction adds to it atomically and gives
+    // the value before. The target has the instruction, but its `AtomicU64` has no `fetch_add`.
     unsafe {
         asm!(
             "{value} = atomic_fetch_add((u64 *)({hits} + 0), {value})",

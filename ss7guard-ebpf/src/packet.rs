@@ -7,7 +7,10 @@ use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::helpers::generated::{
+    bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes, bpf_xdp_store_bytes,
+};
+use ss7guard_common::neutralise::WriteAt;
 use ss7guard_common::read::{MAX_OFFSET, ReadAt};
 
 /// Hides how a number was made from the compiler, which otherwise moves arithmetic across the bounds check in
@@ -88,6 +91,16 @@ impl ReadAt for Linear {
     }
 }
 
+impl WriteAt for Linear {
+    #[inline(always)]
+    fn write_at<const N: usize>(&mut self, off: usize, octets: [u8; N]) -> bool {
+        let Some(at) = self.at::<N>(off) else { return false };
+        // SAFETY: [at, at + N) lies inside [data, data_end) by the check in `at`; `[u8; N]` has alignment 1.
+        unsafe { core::ptr::write(at as *mut [u8; N], octets) };
+        true
+    }
+}
+
 /// An XDP frame in one or several buffers, read by helper calls.
 #[derive(Clone, Copy)]
 pub struct Paged(pub *mut xdp_md);
@@ -125,6 +138,19 @@ impl ReadAt for Paged {
     #[inline(always)]
     fn forget(&self, value: usize, noise: u32) -> usize {
         forget(value, noise)
+    }
+}
+
+impl WriteAt for Paged {
+    #[inline(always)]
+    fn write_at<const N: usize>(&mut self, off: usize, mut octets: [u8; N]) -> bool {
+        if off > MAX_OFFSET {
+            return false;
+        }
+        // SAFETY: the context of the running program; `octets` has `N` octets.
+        unsafe {
+            bpf_xdp_store_bytes(self.0, off as u32, octets.as_mut_ptr().cast::<c_void>(), N as u32) == 0
+        }
     }
 }
 
@@ -168,13 +194,4 @@ impl ReadAt for Skb {
     fn forget(&self, value: usize, noise: u32) -> usize {
         forget(value, noise)
     }
-}
-
-/// Writes a big-endian number into the linear part of a frame; false if it does not lie inside.
-#[cfg(feature = "bench")]
-pub fn write_be32(ctx: &aya_ebpf::programs::XdpContext, off: usize, value: u32) -> bool {
-    let Some(at) = Linear(ctx.ctx).at::<4>(off) else { return false };
-    // SAFETY: [at, at + 4) lies inside the frame by the check in `at`; `[u8; 4]` has alignment 1.
-    unsafe { core::ptr::write(at as *mut [u8; 4], value.to_be_bytes()) };
-    true
 }

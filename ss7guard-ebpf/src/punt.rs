@@ -47,6 +47,9 @@ fn event<R: ReadAt>(
     if judged.drops() && flags & event_flag::EGRESS == 0 {
         flags |= event_flag::DROPPED;
     }
+    if verdict.rewrites() {
+        flags |= event_flag::NEUTRALISED;
+    }
     if judged.is_evidence() {
         flags |= event_flag::BLOCK_EVIDENCE;
     }

@@ -6,8 +6,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ss7guard_common::abi::{BlockDetail, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Side, counter_index};
+use ss7guard_common::abi::{
+    BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, Side, counter_index,
+};
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
+use ss7guard_common::neutralise::{self, Form};
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::ethernet::{self, EtherType};
@@ -37,7 +40,7 @@ pub struct Host {
     /// How SCCP addresses are coded between peers that are not known.
     pub flavour: Flavour,
     /// Block entries by originating point code, with the hits of each; the first that matches counts.
-    pub blocks: HashMap<u32, Vec<(BlockDetail, u64)>>,
+    pub blocks: HashMap<u32, Vec<(BlockDetail, BlockHits)>>,
     counters: [u64; COUNTER_SLOTS as usize],
 }
 
@@ -90,8 +93,18 @@ impl Host {
     pub fn block(&mut self, detail: BlockDetail) {
         self.unblock(&detail);
         let entries = self.blocks.entry(detail.point_code).or_default();
-        entries.push((detail, 0));
+        entries.push((detail, BlockHits::default()));
         entries.sort_by_key(|(detail, _)| (1 - (detail.match_na & 1), detail.ni, detail.network_appearance));
+    }
+
+    /// Gives the entry with the key of this one another end; its hits stay.
+    pub fn shorten(&mut self, detail: BlockDetail) {
+        let key = |one: &BlockDetail| (one.ni, one.match_na, one.network_appearance);
+        for (held, _) in self.blocks.get_mut(&detail.point_code).into_iter().flatten() {
+            if key(held) == key(&detail) {
+                *held = detail;
+            }
+        }
     }
 
     /// Removes the block entry with the key of this one.
@@ -128,8 +141,22 @@ impl Host {
         observe: impl FnMut(&Observed),
     ) -> FrameVerdict {
         let config = self.config;
-        classify::located(frame, span, remote, &config, &mut HostEnv { host: self, now_ns, observe })
+        classify::located(
+            frame,
+            span,
+            remote,
+            &config,
+            &mut HostEnv { host: self, acts: remote == Remote::Source, now_ns, observe },
+        )
     }
+}
+
+/// Carries out what a verdict says about the messages of a frame, as the kernel program does: rewrites those that are to
+/// be neutralised. False if something was out of reach, so that the frame is to be dropped.
+pub fn rewrite(frame: &mut [u8], verdict: &FrameVerdict, form: Form) -> bool {
+    classify::rewrite(frame, verdict, form, |frame, off, chunk, end, form| {
+        neutralise::chunk(frame, off, &chunk, end, form)
+    })
 }
 
 /// Source and destination address of the IP packet in an Ethernet frame.
@@ -159,8 +186,35 @@ pub fn complete_message<'a>(seen: &Observed, frame: &'a [u8]) -> Option<(Data, &
     Some((data, user_part))
 }
 
+/// The moment of a frame, as an entry sees it.
+struct Then {
+    now: u64,
+    last_hit: u64,
+    linger: u64,
+    half: u32,
+}
+
+impl Moment for Then {
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn last_hit(&self) -> u64 {
+        self.last_hit
+    }
+
+    fn linger(&self) -> u64 {
+        self.linger
+    }
+
+    fn half(&self) -> u32 {
+        self.half
+    }
+}
+
 struct HostEnv<'a, F> {
     host: &'a mut Host,
+    acts: bool,
     now_ns: u64,
     observe: F,
 }
@@ -170,15 +224,23 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
         self.host.peers.get(remote).map(|peer| peer.point_code_bits)
     }
 
-    fn blocked(&mut self, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
+    fn blocked(&mut self, half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
+        let (now, linger) = (self.now_ns, self.host.config.linger);
         let entries = self.host.blocks.get_mut(&opc)?;
-        let (detail, hits) = entries
-            .iter_mut()
-            .take(MAX_BLOCK_CHAIN)
-            .find(|(detail, _)| detail.matches(opc, ni, network_appearance.get(), || self.now_ns))?;
-        let evidence = hits.wrapping_add(1) & *hits == 0;
-        *hits = hits.wrapping_add(1);
+        let (detail, hits) = entries.iter_mut().take(MAX_BLOCK_CHAIN).find(|(detail, hits)| {
+            let moment = Then { now, linger, half, last_hit: hits.last };
+            detail.matches(opc, ni, network_appearance.get(), &moment)
+        })?;
+        let evidence = hits.count.wrapping_add(1) & hits.count == 0;
+        hits.count = hits.count.wrapping_add(1);
+        if detail.expires_at == 0 || now < detail.expires_at {
+            hits.last = now;
+        }
         Some(BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence })
+    }
+
+    fn acts(&self) -> bool {
+        self.acts
     }
 
     fn count(&mut self, reason: Code, action: Action) {

@@ -55,7 +55,8 @@ pub struct Scene<'a> {
     pub format: Format,
     /// The mode: "monitor" or "enforce".
     pub mode: &'static str,
-    /// What happened to the message: "allowed" or "blocked".
+    /// What happened to the message: "allowed", "neutralised" (it is rewritten, the rest of its frame goes on) or "blocked" (its frame is
+    /// dropped).
     pub action: &'static str,
     /// Whether subscriber numbers are shown in full.
     pub reveal: bool,

@@ -39,7 +39,7 @@ impl Program {
             Config { bpffs: folder.path().join("bpf"), block_entries, ring_bytes, ..Config::default() };
         kernel::ensure_mounted(&config.bpffs)?;
         let loaded = kernel::load(&config)?;
-        let list = BlockList::adopt(Maps::open(&config.bpffs)?)?;
+        let list = BlockList::adopt(Maps::open(&config.bpffs)?, 60_000_000_000)?;
         let events = Events::open(&config.bpffs)?;
         Ok(Self { loaded, list, events, folder })
     }
@@ -64,6 +64,16 @@ impl Program {
     /// The kernel refuses the run.
     pub fn judge(&mut self, frame: &[u8]) -> Result<u32> {
         self.loaded.run_xdp(frame, 1).context("BPF_PROG_TEST_RUN")
+    }
+}
+
+impl Program {
+    /// Judges a frame; gives the XDP action and the frame as it goes on.
+    ///
+    /// # Errors
+    /// The kernel refuses the run.
+    pub fn run(&mut self, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
+        self.loaded.rewrite_xdp(frame).context("BPF_PROG_TEST_RUN")
     }
 }
 

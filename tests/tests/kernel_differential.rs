@@ -1,13 +1,15 @@
 //! Kernel verdict against host verdict on 200,000 mutated frames.
 
 use ss7guard_common::abi::{self, Mode};
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, data, i_data, m3ua_data, sack};
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
+use ss7guard_userspace::config::OnBlock;
 use ss7guard_userspace::enforce::BlockRequest;
-use ss7guard_userspace::host::Host;
+use ss7guard_userspace::host::{Host, rewrite};
 
 const FRAMES: usize = 200_000;
 
@@ -15,8 +17,13 @@ const FRAMES: usize = 200_000;
 fn seeds() -> Vec<Vec<u8>> {
     let ok = data(WHOLE, 3, &m3ua_data(0x1009));
     let bad = data(WHOLE, 3, &m3ua_data(0x203f));
-    let many =
-        [sack(), ok.clone(), bad.clone(), data(FIRST, 3, &m3ua_data(3)[..50]), data(LAST, 3, &[1; 30])];
+    let short = data(FIRST, 3, &m3ua_data(0x203f)[..20]);
+    let tiny = data(FIRST, 3, &m3ua_data(0x203f)[..3]);
+    let first = data(FIRST, 3, &m3ua_data(0x203f)[..50]);
+    let many = [sack(), ok.clone(), bad.clone(), first, data(LAST, 3, &[1; 30]), short, tiny, bad.clone()];
+    let mut auth = vec![15, 0, 0, 28, 0, 0, 0, 1];
+    auth.resize(28, 7);
+    let dropped = data(WHOLE, 3, &m3ua_data(0x2040));
     vec![
         Frame::ipv4(132, &[]).sctp(1, std::slice::from_ref(&ok)).build(),
         Frame::ipv4(132, &[]).sctp(1, &many).build(),
@@ -26,9 +33,11 @@ fn seeds() -> Vec<Vec<u8>> {
             .tag(0x88a8)
             .sctp(1, &[i_data(WHOLE, 3, &m3ua_data(0x203f))])
             .build(),
-        Frame::ipv6(132, &[]).sctp(1, &[sack(), bad]).build(),
+        Frame::ipv6(132, &[]).sctp(1, &[sack(), bad.clone()]).build(),
         Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])]).sctp(1, &[ok]).build(),
         Frame::ipv4(17, &[]).payload(&[0x26, 0xab, 0, 1, 0, 8, 0, 0]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), auth, bad.clone()]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), dropped]).build(),
         Frame::other(0x0806, &[0; 46]).build(),
     ]
 }
@@ -61,8 +70,11 @@ fn kernel_and_host_agree_on_mutated_frames() {
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }
-    for reason in [Reason::M3uaTrailing, Reason::ChunkMalformed, Reason::UnexpectedPpid] {
+    for reason in [Reason::ChunkMalformed, Reason::UnexpectedPpid, Reason::BlockedUnderAuth] {
         record.set_policy(reason, Action::Drop);
+    }
+    for reason in [Reason::SctpShortFirstFragment, Reason::M3uaTrailing, Reason::M3uaVersion] {
+        record.set_policy(reason, Action::Neutralise);
     }
     let request = BlockRequest {
         point_code: 0x203f,
@@ -70,14 +82,19 @@ fn kernel_and_host_agree_on_mutated_frames() {
         network_appearance: None,
         ttl: None,
         rule_id: 7,
+        on_block: OnBlock::Neutralise,
         reason: String::new(),
     };
+    let drops = BlockRequest { point_code: 0x2040, on_block: OnBlock::Drop, ..request.clone() };
     let mut program = Program::load(64, 1 << 22).expect("load");
-    program.list.add(&request, 0).expect("block");
     let mut host = Host::new(record);
-    host.block(request.detail(0));
+    for request in [&request, &drops] {
+        program.list.add(request, 0).expect("block");
+        host.block(request.detail(0));
+    }
     let seeds = seeds();
     let mut random = Random(0x5eed_5eed_5eed_5eed);
+    let mut rewritten = 0;
     let mut reasons = std::collections::BTreeMap::<&str, u64>::new();
     for mode in [Mode::Monitor, Mode::Enforce] {
         record.mode = mode as u8;
@@ -86,9 +103,15 @@ fn kernel_and_host_agree_on_mutated_frames() {
         for number in 0..FRAMES / 2 {
             let frame = mutate(&mut random, &seeds);
             let verdict = host.classify(&frame, Remote::Source, 0, |_| {});
-            let action = program.judge(&frame).expect("run");
+            let (action, out) = program.run(&frame).expect("run");
+            let mut wanted = frame.clone();
             let expected = if verdict.verdict.drops() { DROP } else { PASS };
             assert_eq!(action, expected, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");
+            if verdict.rewrites() {
+                assert!(rewrite(&mut wanted, &verdict, Form::BeatAck), "frame {number}: {verdict:?}");
+                rewritten += 1;
+            }
+            assert_eq!(out, wanted, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");
             let mut events = Vec::new();
             program.events.drain(4, |event| events.push(event.event));
             assert_eq!(!events.is_empty(), verdict.verdict.punts(), "frame {number}: {verdict:?}");
@@ -106,6 +129,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
         let kernel = counters.iter().find(|one| (one.reason, one.action) == (reason, action));
         assert_eq!(kernel.map(|one| one.count), Some(count), "{reason:?} {action:?}");
     }
-    println!("{FRAMES} frames, {} reasons met: {reasons:?}", reasons.len());
+    assert!(rewritten > FRAMES / 50, "{rewritten} frames rewritten");
+    println!("{FRAMES} frames, {rewritten} rewritten, {} reasons met: {reasons:?}", reasons.len());
     assert!(reasons.len() > 25, "mutations met {} reasons only: {reasons:?}", reasons.len());
 }

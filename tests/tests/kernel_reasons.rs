@@ -11,6 +11,7 @@ use ss7guard_lab::frame::{
 };
 use ss7guard_lab::m3ua;
 use ss7guard_lab::program::{DROP, PASS, Program};
+use ss7guard_userspace::config::OnBlock;
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::host::Host;
 
@@ -123,6 +124,7 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("DATA without payload", R::ChunkMalformed, sctp(&[data(WHOLE, 3, &[])])),
         ("33 chunks", R::TooManyChunks, sctp(&vec![vec![0x84, 0, 0, 4]; 33])),
         ("beyond 16 KiB", R::FrameTooLong, Frame::ipv4(132, &[]).sctp(1, &[chunk(0x84, 0, &vec![0; 16_400]), sack()]).build()),
+        ("blocked, under AUTH", R::BlockedUnderAuth, sctp(&[chunk(0x0f, 0, &[0; 24]), data(WHOLE, 3, &m3ua_data(BLOCKED))])),
         ("verification tag 0", R::DataVtagZero, Frame::ipv4(132, &[]).sctp(0, &[ok()]).build()),
         ("PPID 0", R::UnexpectedPpid, sctp(&[data(WHOLE, 0, &m3ua_data(FREE))])),
         ("PPID byte-swapped", R::UnexpectedPpid, sctp(&[data(WHOLE, 0x0300_0000, &m3ua_data(FREE))])),
@@ -164,6 +166,7 @@ fn block() -> BlockRequest {
         network_appearance: None,
         ttl: None,
         rule_id: 7,
+        on_block: OnBlock::Neutralise,
         reason: String::new(),
     }
 }
@@ -193,7 +196,8 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
         assert_eq!(usize::try_from(event.frame_len), Ok(frame.len()), "{name}");
         assert_eq!(octets[..], frame[..octets.len()], "{name}");
         assert_eq!(event.chunk_offset as usize, verdict.chunk_offset, "{name}");
-        assert_eq!(event.rule_id, if *reason == Reason::BlockedPointCode { 7 } else { 0 }, "{name}");
+        let by_entry = matches!(reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth);
+        assert_eq!(event.rule_id, if by_entry { 7 } else { 0 }, "{name}");
         if event.chunk_offset != 0 && !reason_without_chunk(*reason) {
             assert_eq!((event.tsn, event.stream), (9, 1), "{name}");
         }
@@ -219,9 +223,7 @@ fn enforce_drops_what_policy_says_and_monitor_drops_nothing() {
         record.mode = mode as u8;
         program.configure(&record).expect("configure");
         for (name, reason, frame) in &table() {
-            let drops = mode == Mode::Enforce
-                && (*reason == Reason::BlockedPointCode
-                    || reason.class() == ss7guard_common::verdict::Class::Exception);
+            let drops = mode == Mode::Enforce && reason.class() == ss7guard_common::verdict::Class::Exception;
             let action = program.judge(frame).expect("run");
             assert_eq!(action, if drops { DROP } else { PASS }, "{mode:?}: {name}");
         }
@@ -236,13 +238,13 @@ fn hits_are_counted_and_evidence_is_sent_for_the_1st_2nd_4th_and_8th() {
     record.mode = Mode::Enforce as u8;
     program.configure(&record).expect("configure");
     for _ in 0..9 {
-        assert_eq!(program.judge(&carrying(&m3ua_data(BLOCKED))).expect("run"), DROP);
+        assert_eq!(program.judge(&carrying(&m3ua_data(BLOCKED))).expect("run"), PASS);
     }
-    assert_eq!(program.list.entries().expect("entries")[0].hits, 9);
+    assert_eq!(program.list.entries().expect("entries")[0].hits.count, 9);
     assert_eq!(program.events.drain(100, |_| {}), 4);
     let counters = program.list.arrays().counters().expect("counters");
     let counted = counters.iter().find(|one| one.reason == Reason::BlockedPointCode).expect("a counter");
-    assert_eq!((counted.action, counted.count), (Action::Drop, 9));
+    assert_eq!((counted.action, counted.count), (Action::Neutralise, 9));
 }
 
 #[test]
@@ -255,7 +257,7 @@ fn network_indicator_and_appearance_are_part_of_the_key_where_asked() {
     for (ni, na, action) in
         [(Some(2), None, PASS), (Some(0), None, DROP), (None, Some(8), PASS), (None, Some(7), DROP)]
     {
-        let request = BlockRequest { ni, network_appearance: na, ..block() };
+        let request = BlockRequest { ni, network_appearance: na, on_block: OnBlock::Drop, ..block() };
         program.list.add(&request, 0).expect("block");
         assert_eq!(program.judge(&frame).expect("run"), action, "NI {ni:?}, NA {na:?}");
         program.list.remove(BLOCKED, ni, na).expect("remove");

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ss7guard_common::abi::{ANY_NI, BlockDetail, Config, Mode, Side};
+use ss7guard_common::abi::{ANY_NI, BOTH_HALVES, BlockDetail, Config, Mode, Side};
 use ss7guard_common::classify::{FrameVerdict, Observed};
 use ss7guard_common::read::MAX_OFFSET;
 use ss7guard_common::verdict::{Action, Class, Reason};
@@ -52,9 +52,10 @@ fn host(mode: Mode) -> Host {
             next: 0,
             ni,
             match_na: 0,
-            action: Action::Drop as u8,
+            action: Action::Neutralise as u8,
             used: 1,
-            _pad: 0,
+            halves: BOTH_HALVES,
+            _pad: [0; 3],
         });
     }
     let peer = Peer { side: Side::Interconnect, point_code_bits: 24, flavour: Flavour::Itu };

@@ -47,9 +47,14 @@ pub struct BlockDetail {
     pub action: u8,
     /// 1 while the slot is in use.
     pub used: u8,
+    /// In which halves of the lists the entry is: bit 0 and bit 1, see [`super::Config::lists`].
+    pub halves: u8,
     /// Zero.
-    pub _pad: u32,
+    pub _pad: [u8; 3],
 }
+
+/// [`BlockDetail::halves`] of an entry that is in whichever half is live.
+pub const BOTH_HALVES: u8 = 3;
 
 super::kernel_abi!(BlockDetail, 32);
 
@@ -77,7 +82,7 @@ impl BlockDetail {
         if self.action == Action::Neutralise as u8 { Action::Neutralise } else { Action::Drop }
     }
 
-    /// Whether this entry applies to a message with these values at this time.
+    /// Whether this entry applies to a message with these values at this moment.
     #[inline(always)]
     #[must_use]
     pub fn matches(
@@ -85,15 +90,51 @@ impl BlockDetail {
         point_code: u32,
         ni: u8,
         network_appearance: Option<u32>,
-        now: impl FnOnce() -> u64,
+        moment: &impl Moment,
     ) -> bool {
         self.used == 1
             && self.point_code == point_code
             && (self.ni == ANY_NI || self.ni == ni)
             && (self.match_na == 0 || network_appearance == Some(self.network_appearance))
-            && (self.expires_at == 0 || now() < self.expires_at)
+            && self.halves >> (moment.half() & 1) & 1 == 1
+            && (self.expires_at == 0 || moment.now() < self.expires_at || self.lingers(moment))
+    }
+
+    /// Whether an entry that has ended still applies: what it neutralised may have been lost after it, and its
+    /// retransmission must not deliver the original. A sender goes on for as long as its longest timer
+    /// (RFC 9260 §16: RTO.Max 60 s) after the last that was neutralised.
+    #[inline(always)]
+    fn lingers(&self, moment: &impl Moment) -> bool {
+        let now = moment.now();
+        self.action == Action::Neutralise as u8
+            && now < self.expires_at.wrapping_add(moment.linger())
+            && now < moment.last_hit().wrapping_add(moment.linger())
     }
 }
+
+/// When a message is held against an entry. Times are in the unit of [`BlockDetail::expires_at`].
+pub trait Moment {
+    /// Now.
+    fn now(&self) -> u64;
+    /// When the entry last applied before its end; 0 for never.
+    fn last_hit(&self) -> u64;
+    /// [`super::Config::linger`].
+    fn linger(&self) -> u64;
+    /// The half of the lists that is live: 0 or 1.
+    fn half(&self) -> u32;
+}
+
+/// Hits of one entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockHits {
+    /// How often it applied.
+    pub count: u64,
+    /// When it last applied before its end, in the unit of [`BlockDetail::expires_at`]; 0 for never.
+    pub last: u64,
+}
+
+super::kernel_abi!(BlockHits, 16);
 
 /// Both clocks at one moment, written by the start-up program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]

@@ -47,17 +47,38 @@ pub struct Config {
     pub mode: u8,
     /// Width of point codes of peers that are not in the table: 14, 16 or 24 bits.
     pub default_point_code_bits: u8,
+    /// Bits of [`config_flag`].
+    pub flags: u8,
     /// Zero.
-    pub _pad: [u8; 6],
+    pub _pad: [u8; 5],
     /// SCTP ports on which user data is expected to be M3UA; unused ones are 0.
     pub ports: [u16; PORTS],
     /// Bitmap over the numbers of reasons: those whose action is punt.
     pub punts: u64,
     /// Bitmap over the numbers of reasons: those whose action is drop.
     pub drops: u64,
+    /// Bitmap over the numbers of reasons: those whose action is neutralise.
+    pub neutralises: u64,
+    /// How long an entry that neutralised something goes on doing so after its end, for retransmissions; in the unit
+    /// of [`super::BlockDetail::expires_at`].
+    pub linger: u64,
+    /// Bit 0: the half of the lists that is live. One word, so that all lists change between two frames.
+    pub lists: u32,
+    /// Zero.
+    pub _pad2: u32,
 }
 
-super::kernel_abi!(Config, 48);
+super::kernel_abi!(Config, 72);
+
+/// Bits of [`Config::flags`]: what costs time and is needed by few.
+pub mod config_flag {
+    /// The list of global titles has entries: SCCP addresses are read.
+    pub const GT_LIST: u8 = 0x01;
+    /// Some peer takes another form of a neutralised message than the default one.
+    pub const PEER_FORMS: u8 = 0x02;
+    /// Addresses are looked up among the peers: there is a policy for those that are not listed.
+    pub const KNOWN_PEERS: u8 = 0x04;
+}
 
 impl Config {
     /// A fresh configuration: monitor mode, default policies, port 2905 (RFC 4666 §7.2), 14-bit point codes.
@@ -69,10 +90,15 @@ impl Config {
             peer_table: 0,
             mode: Mode::Monitor as u8,
             default_point_code_bits: 14,
-            _pad: [0; 6],
+            flags: 0,
+            _pad: [0; 5],
             ports: [2905, 0, 0, 0],
             punts: 0,
             drops: 0,
+            neutralises: 0,
+            linger: 0,
+            lists: 0,
+            _pad2: 0,
         };
         for reason in Reason::ALL {
             config.set_policy(*reason, reason.default_action());
@@ -85,6 +111,13 @@ impl Config {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         if self.mode == Mode::Enforce as u8 { Mode::Enforce } else { Mode::Monitor }
+    }
+
+    /// Whether this bit of [`config_flag`] is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
 
     /// Whether a packet between these ports is on a signalling port.
@@ -102,6 +135,8 @@ impl Config {
         let bit = Self::bit(reason.number());
         if self.drops & bit != 0 {
             Action::Drop
+        } else if self.neutralises & bit != 0 {
+            Action::Neutralise
         } else if self.punts & bit != 0 {
             Action::Punt
         } else {
@@ -109,15 +144,17 @@ impl Config {
         }
     }
 
-    /// Sets the action for a reason; neutralise counts as drop.
+    /// Sets the action for a reason.
     pub const fn set_policy(&mut self, reason: Reason, action: Action) {
         let bit = Self::bit(reason as u8);
         self.punts &= !bit;
         self.drops &= !bit;
+        self.neutralises &= !bit;
         match action {
             Action::Pass => {}
             Action::Punt => self.punts |= bit,
-            Action::Drop | Action::Neutralise => self.drops |= bit,
+            Action::Drop => self.drops |= bit,
+            Action::Neutralise => self.neutralises |= bit,
         }
     }
 

@@ -17,6 +17,8 @@ pub mod event_flag {
     pub const BLOCK_EVIDENCE: u8 = 0x08;
     /// Monitor mode was on.
     pub const MONITOR: u8 = 0x10;
+    /// Messages of the frame were neutralised after the copy was made.
+    pub const NEUTRALISED: u8 = 0x20;
 }
 
 /// Header of one event; `captured_len` octets of the frame follow.

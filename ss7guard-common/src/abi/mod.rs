@@ -10,16 +10,16 @@ mod event;
 mod peer;
 
 pub use block::{
-    ANY_NI, BLOCK_NO_SLOT, BlockDetail, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN, POINT_CODE_SPACE,
-    bitmap_position, index_position,
+    ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN,
+    Moment, POINT_CODE_SPACE, bitmap_position, index_position,
 };
-pub use config::{Config, Mode, PORTS, REASON_SLOTS};
+pub use config::{Config, Mode, PORTS, REASON_SLOTS, config_flag};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
 pub use event::{EVENT_CAPTURE_LEN, Event, event_flag};
 pub use peer::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, Side, peer_slot};
 
 /// Version of everything in this module.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Names of the maps and programs, as pinned and as shown by tools; the kernel keeps 15 characters.
 pub mod name {
@@ -31,7 +31,7 @@ pub mod name {
     pub const BLOCK_INDEX: &str = "BLOCK_INDEX";
     /// `Array<BlockDetail>`.
     pub const BLOCK_DETAIL: &str = "BLOCK_DETAIL";
-    /// `Array<u64>`: hits of each detail slot, written by the kernel alone.
+    /// `Array<BlockHits>`: hits of each detail slot, written by the kernel alone.
     pub const BLOCK_HITS: &str = "BLOCK_HITS";
     /// `Array<PeerEntry>`: two tables, one of which is active.
     pub const PEERS: &str = "PEERS";

@@ -47,8 +47,8 @@ pub struct PeerEntry {
     pub side: u8,
     /// Width of this peer's point codes: 14, 16 or 24 bits.
     pub point_code_bits: u8,
-    /// Zero.
-    pub _pad: u8,
+    /// How messages to or from this peer are neutralised: a number of [`crate::neutralise::Form`].
+    pub form: u8,
 }
 
 super::kernel_abi!(PeerEntry, 20);

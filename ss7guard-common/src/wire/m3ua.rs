@@ -112,7 +112,11 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
         return Parsed { data: Some(data), fault: Code::NONE };
     }
     if avail < HEADER_LEN {
-        return Parsed::fault(short);
+        let head = if avail < 4 { 0 } else { frame.be32_at(off).unwrap_or(0) };
+        let [version, _, class, kind] = head.to_be_bytes();
+        // Not DATA, as far as can be seen: nothing that a block list is about.
+        let control = first_fragment && version == 1 && is_control(class, kind);
+        return Parsed::fault(if control { Reason::M3uaControl } else { short });
     }
     let Some([version, _, class, kind, l0, l1, l2, l3]) = frame.read_at(off) else {
         return Parsed::fault(short);

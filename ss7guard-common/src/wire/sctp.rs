@@ -24,6 +24,8 @@ pub mod chunk_type {
     pub const INIT: u8 = 0x01;
     /// Answers an INIT.
     pub const INIT_ACK: u8 = 0x02;
+    /// Authenticates the chunks behind it in the packet (RFC 4895 §4.1).
+    pub const AUTH: u8 = 0x0f;
     /// Changes the addresses of an association (RFC 5061 §4.1.1).
     pub const ASCONF: u8 = 0xc1;
 }

@@ -11,8 +11,8 @@ use ss7guard_common::point_code::{self, Format as CodeFormat};
 use crate::cli::output::{Format, Output, table};
 use crate::cli::target::{Target, ask, shown};
 use crate::cli::usage;
-use crate::config::{Config, network_indicator, parse_duration, show_duration};
-use crate::control::{BlockAdd, BlockDel};
+use crate::config::{Config, OnBlock, network_indicator, parse_duration, show_duration};
+use crate::control::{BlockAdd, BlockDel, BlockFlush};
 use crate::daemon::view::entry_json;
 use crate::enforce::BlockRequest;
 use crate::kernel::{self, BlockList, Lock, Maps};
@@ -34,6 +34,9 @@ enum Verb {
         /// How long, such as 90s, 4h, 7d [default: until it is removed]
         #[arg(long)]
         ttl: Option<String>,
+        /// What becomes of a message that matches. What is dropped is only delayed: SCTP sends it again
+        #[arg(long, value_enum, default_value_t)]
+        on_block: OnBlock,
         /// Why; shown by `list`
         #[arg(long, default_value = "")]
         reason: String,
@@ -44,6 +47,8 @@ enum Verb {
     Del {
         #[command(flatten)]
         key: Key,
+        #[command(flatten)]
+        end: End,
         #[command(flatten)]
         output: Output,
     },
@@ -59,8 +64,19 @@ enum Verb {
         #[command(flatten)]
         target: Target,
         #[command(flatten)]
+        end: End,
+        #[command(flatten)]
         output: Output,
     },
+}
+
+/// How an entry ends.
+#[derive(Args, Clone, Copy, Debug)]
+struct End {
+    /// At once. Without, an entry that neutralised something in the last minute (network.linger) goes on for that long:
+    /// a sender whose rewritten frame was lost sends the original again
+    #[arg(long)]
+    now: bool,
 }
 
 /// What makes an entry.
@@ -110,10 +126,12 @@ impl Key {
 /// An argument is wrong, or the list refuses.
 pub fn run(args: &BlockArgs) -> Result<ExitCode> {
     match &args.verb {
-        Verb::Add { key, ttl, reason, output } => add(key, ttl.as_deref(), reason, *output),
-        Verb::Del { key, output } => del(key, *output),
+        Verb::Add { key, ttl, on_block, reason, output } => {
+            add(key, ttl.as_deref(), *on_block, reason, *output)
+        }
+        Verb::Del { key, end, output } => del(key, *end, *output),
         Verb::List { target, output } => list(target, *output),
-        Verb::Flush { target, output } => flush(target, *output),
+        Verb::Flush { target, end, output } => flush(target, *end, *output),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -121,11 +139,13 @@ pub fn run(args: &BlockArgs) -> Result<ExitCode> {
 /// The list without a controller: one process may change it at a time.
 fn with_list<T>(config: &Config, change: impl FnOnce(&mut BlockList<Maps>) -> Result<T>) -> Result<T> {
     let _lock = Lock::take(&config.bpffs)?;
-    let mut list = BlockList::adopt(Maps::open(&config.bpffs)?)?;
+    let maps = Maps::open(&config.bpffs)?;
+    let linger_ns = maps.config()?.linger;
+    let mut list = BlockList::adopt(maps, linger_ns)?;
     change(&mut list)
 }
 
-fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()> {
+fn add(key: &Key, ttl: Option<&str>, on_block: OnBlock, reason: &str, output: Output) -> Result<()> {
     let parsed = key.parse()?;
     let ttl = ttl.map(parse_duration).transpose().map_err(|message| usage(format!("--ttl {message}")))?;
     let params = BlockAdd {
@@ -133,6 +153,7 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()>
         ni: parsed.ni,
         network_appearance: parsed.na,
         ttl_s: ttl.map(|ttl| ttl.as_secs()),
+        on_block,
         reason: reason.to_owned(),
     };
     ask(&parsed.config, "block.add", &params, || {
@@ -142,6 +163,7 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()>
             network_appearance: parsed.na,
             ttl,
             rule_id: RULE_OPERATOR.id,
+            on_block,
             reason: reason.to_owned(),
         };
         with_list(&parsed.config, |list| Ok(list.add(&request, kernel::monotonic_ns())?)).map(|_| json!({}))
@@ -153,7 +175,7 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()>
     let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
     let until = ttl.map_or_else(|| "until removed".to_owned(), |ttl| format!("for {}", show_duration(ttl)));
     println!("blocked {code} {until}");
-    if ttl.is_some() {
+    if ttl.is_some() && on_block == OnBlock::Drop {
         eprintln!(
             "note: a dropped DATA is only delayed: SCTP sends it again and delivers it when the entry ends"
         );
@@ -161,32 +183,64 @@ fn add(key: &Key, ttl: Option<&str>, reason: &str, output: Output) -> Result<()>
     Ok(())
 }
 
-fn del(key: &Key, output: Output) -> Result<()> {
+fn del(key: &Key, end: End, output: Output) -> Result<()> {
     let parsed = key.parse()?;
-    let params = BlockDel { point_code: parsed.point_code, ni: parsed.ni, network_appearance: parsed.na };
-    ask(&parsed.config, "block.del", &params, || {
-        with_list(&parsed.config, |list| Ok(list.remove(parsed.point_code, parsed.ni, parsed.na)?))
-            .map(|_| json!({}))
+    let Parsed { point_code, ni, na, .. } = parsed;
+    let params = BlockDel { point_code, ni, network_appearance: na, now: end.now };
+    let answer = ask(&parsed.config, "block.del", &params, || {
+        with_list(&parsed.config, |list| {
+            let removed = if end.now {
+                list.remove(point_code, ni, na)?;
+                true
+            } else {
+                list.end(point_code, ni, na, kernel::monotonic_ns())?.1
+            };
+            Ok(json!({ "removed": removed }))
+        })
     })?;
     if output.is_json_wanted() {
         println!("{}", json!({ "removed": params }));
         return Ok(());
     }
-    println!("removed {}", shown(u64::from(parsed.point_code), parsed.config.point_code_format));
+    let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
+    if answer["removed"] == json!(false) {
+        println!("{code} ends: {}", ends_later(&parsed.config));
+    } else {
+        println!("removed {code}");
+    }
     Ok(())
 }
 
-fn flush(target: &Target, output: Output) -> Result<()> {
+/// What is said of entries that go on for retransmissions.
+fn ends_later(config: &Config) -> String {
+    format!(
+        "it neutralised something lately and goes on for {} at most, lest a retransmission deliver it (--now ends it)",
+        show_duration(config.linger)
+    )
+}
+
+fn flush(target: &Target, end: End, output: Output) -> Result<()> {
     let config = target.config()?;
-    let answer = ask(&config, "block.flush", &json!({}), || {
-        with_list(&config, |list| Ok(list.remove_where(|_| true)?))
-            .map(|removed| json!({ "removed": removed.len() }))
+    let answer = ask(&config, "block.flush", &BlockFlush { now: end.now }, || {
+        with_list(&config, |list| {
+            let (removed, ending) = if end.now {
+                (list.remove_where(|_| true)?.len(), 0)
+            } else {
+                let ended = list.end_where(kernel::monotonic_ns(), |_| true)?;
+                let removed = ended.iter().filter(|(_, removed)| *removed).count();
+                (removed, ended.len() - removed)
+            };
+            Ok(json!({ "removed": removed, "ending": ending }))
+        })
     })?;
     if output.is_json_wanted() {
-        println!("{}", json!({ "removed": answer["removed"] }));
+        println!("{}", json!({ "removed": answer["removed"], "ending": answer["ending"] }));
         return Ok(());
     }
     println!("removed {} entries", answer["removed"]);
+    if answer["ending"] != json!(0) {
+        println!("{} more end: {}", answer["ending"], ends_later(&config));
+    }
     Ok(())
 }
 
@@ -204,7 +258,7 @@ fn list(target: &Target, output: Output) -> Result<()> {
         return Ok(());
     }
     let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, &config)).collect();
-    println!("{}", table(&["point code", "NI", "NA", "left", "hits", "rule", "reason"], &rows));
+    println!("{}", table(&["point code", "NI", "NA", "does", "left", "hits", "rule", "reason"], &rows));
     Ok(())
 }
 
@@ -220,6 +274,7 @@ fn row(entry: &Value, config: &Config) -> Vec<String> {
         shown(entry["point_code"].as_u64().unwrap_or(0), config.point_code_format),
         number("ni", "any"),
         number("network_appearance", ""),
+        entry["on_block"].as_str().unwrap_or_default().to_owned(),
         left,
         number("hits", "0"),
         entry["rule"].as_str().map_or_else(|| number("rule_id", ""), str::to_owned),

@@ -64,6 +64,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         point_code_bits: bits,
         point_code_format: format,
         flavour: flavour(network.sccp),
+        linger: linger(network.linger.as_ref())?,
         run_dir: file.paths.run_dir.unwrap_or_else(|| PathBuf::from("/run/ss7guard")),
         bpffs: file.paths.bpffs.unwrap_or_else(|| PathBuf::from("/run/ss7guard/bpf")),
         events: match file.paths.events {
@@ -90,10 +91,24 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
                 BlockName::None => RuleBlock::None,
                 BlockName::Opc => RuleBlock::Opc,
             },
+            on_block: category1.on_block,
             ttl: duration(category1.ttl.as_ref())?.unwrap_or(Duration::from_secs(3_600)),
         },
         agreements: file.agreement.iter().map(agreement).collect::<Checked<_>>()?,
     })
+}
+
+/// RTO.Max (RFC 9260 §16), the longest that a sender waits before it sends again.
+const LINGER: Duration = Duration::from_secs(60);
+
+fn linger(text: Option<&Spanned<String>>) -> Checked<Duration> {
+    const MOST: Duration = Duration::from_secs(3_600);
+    match (text, duration(text)?) {
+        (Some(text), Some(linger)) if linger > MOST => {
+            Err(fault(text, format!("{:?} is longer than 1h", text.get_ref())))
+        }
+        (_, linger) => Ok(linger.unwrap_or(LINGER)),
+    }
 }
 
 fn point_code_format(name: Option<&Spanned<String>>) -> Checked<Format> {
@@ -196,11 +211,15 @@ fn exceptions(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checke
                 Some("pass") => Action::Pass,
                 Some("punt") => Action::Punt,
                 Some("drop") => Action::Drop,
+                Some("neutralise") if reason.is_of_a_message() => Action::Neutralise,
                 _ => {
                     let wrong = value.get_ref();
+                    let neutralise = if reason.is_of_a_message() { ", \"neutralise\"" } else { "" };
                     return Err(fault(
                         value,
-                        format!("{wrong} is no action: write \"pass\", \"punt\" or \"drop\""),
+                        format!(
+                            "{wrong} is no action for it: write \"pass\", \"punt\"{neutralise} or \"drop\""
+                        ),
                     ));
                 }
             };
@@ -355,6 +374,7 @@ fn block(entry: &Spanned<raw::Block>, format: Format) -> Checked<Block> {
         ni,
         network_appearance: entry.network_appearance,
         ttl: duration(entry.ttl.as_ref())?,
+        on_block: entry.on_block,
         reason: entry.reason.clone(),
     })
 }

@@ -21,7 +21,7 @@ use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
 pub use check::network_indicator;
-pub use raw::{AttachMode, Deployment, EgressMode, RuleMode};
+pub use raw::{AttachMode, Deployment, EgressMode, OnBlock, RuleMode};
 pub use units::{parse_duration, show_duration};
 
 /// Where the configuration is looked for.
@@ -78,6 +78,8 @@ pub struct Block {
     pub network_appearance: Option<u32>,
     /// How long the entry lasts from loading; `None` for ever.
     pub ttl: Option<Duration>,
+    /// What becomes of a message that matches.
+    pub on_block: OnBlock,
     /// Why.
     pub reason: String,
 }
@@ -109,6 +111,8 @@ pub struct Category1 {
     pub mode: RuleMode,
     /// What it asks the kernel for when it enforces.
     pub block: RuleBlock,
+    /// What its entries do.
+    pub on_block: OnBlock,
     /// How long its entries last.
     pub ttl: Duration,
 }
@@ -145,6 +149,8 @@ pub struct Config {
     pub point_code_bits: u8,
     /// How SCCP addresses of unknown peers are coded.
     pub flavour: Flavour,
+    /// How long an entry that neutralised something goes on after its end, for retransmissions.
+    pub linger: Duration,
     /// How point codes are written and shown.
     pub point_code_format: Format,
     /// Control socket and lock.
@@ -227,6 +233,7 @@ impl Config {
         for (slot, port) in record.ports.iter_mut().zip(&self.signalling_ports) {
             *slot = *port;
         }
+        record.linger = u64::try_from(self.linger.as_nanos()).unwrap_or(u64::MAX);
         for (reason, action) in &self.exceptions {
             record.set_policy(*reason, *action);
         }

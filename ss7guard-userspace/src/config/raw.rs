@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use ss7guard_common::verdict::Action;
 use toml::Spanned;
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +86,33 @@ pub enum RuleMode {
     Enforce,
 }
 
+/// What becomes of a message that a block entry matches.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBlock {
+    /// It is rewritten into one that the receiver ignores; SCTP does not notice.
+    #[default]
+    Neutralise,
+    /// Its frame is dropped; SCTP sends it again, and delivers it when the entry ends.
+    Drop,
+}
+
+impl OnBlock {
+    /// The action of the entry.
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Neutralise => Action::Neutralise,
+            Self::Drop => Action::Drop,
+        }
+    }
+
+    /// The name used in configuration and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.action().as_str()
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum GlobalMode {
@@ -104,6 +133,7 @@ pub(super) struct Network {
     pub(super) point_code_bits: Option<Spanned<u8>>,
     pub(super) sccp: FlavourName,
     pub(super) point_code_format: Option<Spanned<String>>,
+    pub(super) linger: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -185,6 +215,8 @@ pub(super) struct Block {
     pub(super) network_appearance: Option<u32>,
     pub(super) ttl: Option<Spanned<String>>,
     #[serde(default)]
+    pub(super) on_block: OnBlock,
+    #[serde(default)]
     pub(super) reason: String,
 }
 
@@ -217,6 +249,7 @@ pub(super) enum BlockName {
 pub(super) struct Category1 {
     pub(super) mode: RuleMode,
     pub(super) block: BlockName,
+    pub(super) on_block: OnBlock,
     pub(super) ttl: Option<Spanned<String>>,
 }
 

@@ -10,7 +10,8 @@ fn the_least_configuration_is_fresh_and_monitors() {
     let config = Config::default();
     assert_eq!(config.mode, Mode::Monitor);
     assert_eq!(config.signalling_ports, [2905]);
-    assert_eq!(config.kernel_record(), abi::Config::fresh());
+    let linger = 60_000_000_000;
+    assert_eq!(config.kernel_record(), abi::Config { linger, ..abi::Config::fresh() });
     assert_eq!(config.category1.block, RuleBlock::None);
 }
 

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::OnBlock;
+
 /// Version of the protocol.
 pub const VERSION: u32 = 1;
 
@@ -105,6 +107,9 @@ pub struct BlockAdd {
     /// Seconds until it ends; never without.
     #[serde(default)]
     pub ttl_s: Option<u64>,
+    /// What becomes of a message that matches; neutralised without.
+    #[serde(default)]
+    pub on_block: OnBlock,
     /// Why.
     #[serde(default)]
     pub reason: String,
@@ -122,6 +127,18 @@ pub struct BlockDel {
     /// Network Appearance of the entry.
     #[serde(default)]
     pub network_appearance: Option<u32>,
+    /// Whether it goes at once, though what it neutralised lately may be sent again.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// Parameters of `block.flush`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockFlush {
+    /// As in [`BlockDel`].
+    #[serde(default)]
+    pub now: bool,
 }
 
 /// Parameters of `detach`.

@@ -11,7 +11,7 @@ use ss7guard_common::abi::{ANY_NI, BlockDetail, PuntCounter};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::control::{BlockAdd, BlockDel, Fault, Monitor};
+use crate::control::{BlockAdd, BlockDel, BlockFlush, Fault, Monitor};
 use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
 use crate::daemon::seen::Seen;
 use crate::daemon::view::{entry_json, maps_stats, maps_status, reassembly_json};
@@ -49,6 +49,11 @@ fn key_of(request: &BlockRequest) -> Key {
     (request.point_code, request.ni.unwrap_or(ANY_NI), request.network_appearance)
 }
 
+/// How long entries go on after their end.
+fn linger_ns(config: &Config) -> u64 {
+    u64::try_from(config.linger.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The controller.
 pub struct Core {
     pub(super) config: Config,
@@ -82,7 +87,7 @@ impl Core {
     /// Takes over the maps; writes nothing but what a dead writer left half-made.
     pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
         let adopted = loaded.adopted;
-        let list = BlockList::adopt(maps)?;
+        let list = BlockList::adopt(maps, linger_ns(&config))?;
         if adopted && list.capacity() + 1 != config.block_entries as usize {
             log::warn!(
                 "the pinned block list has {} entries, the configuration says {}; the pinned size stays until `detach`",
@@ -136,7 +141,7 @@ impl Core {
     pub(super) fn settle(&mut self) -> Result<()> {
         let configured: HashSet<Key> =
             self.config.blocks.iter().map(|block| key_of(&block.request())).collect();
-        self.list.remove_where(|detail| {
+        self.list.end_where(kernel::monotonic_ns(), |detail| {
             detail.rule_id == RULE_CONFIGURED.id && !configured.contains(&key(detail))
         })?;
         for Entry { detail, .. } in self.list.entries()? {
@@ -275,8 +280,9 @@ impl Core {
                     self.tally.entries_expired += 1;
                     if position < MOST_TOLD {
                         log::info!(
-                            "the entry for point code {} has ended after {hits} hits",
-                            detail.point_code
+                            "the entry for point code {} has ended after {} hits",
+                            detail.point_code,
+                            hits.count
                         );
                     }
                 }
@@ -315,6 +321,7 @@ impl Core {
             network_appearance: add.network_appearance,
             ttl: add.ttl_s.map(Duration::from_secs),
             rule_id: RULE_OPERATOR.id,
+            on_block: add.on_block,
             reason: add.reason.clone(),
         };
         self.install(&request).map_err(|error| fault(&error))?;
@@ -322,20 +329,40 @@ impl Core {
     }
 
     pub(super) fn block_del(&mut self, del: &BlockDel) -> Result<Value, Fault> {
-        let detail = self
-            .list
-            .remove(del.point_code, del.ni, del.network_appearance)
-            .map_err(|error| fault(&error))?;
-        self.removed(&detail);
-        Ok(json!({ "entries": self.list.len() }))
+        let BlockDel { point_code, ni, network_appearance, now } = *del;
+        let ended = if now {
+            self.list.remove(point_code, ni, network_appearance).map(|detail| (detail, true))
+        } else {
+            self.list.end(point_code, ni, network_appearance, kernel::monotonic_ns())
+        };
+        let (detail, removed) = ended.map_err(|error| fault(&error))?;
+        self.ended(&detail, removed);
+        Ok(json!({ "entries": self.list.len(), "removed": removed }))
     }
 
-    pub(super) fn block_flush(&mut self) -> Result<Value, Fault> {
-        let removed = self.list.remove_where(|_| true).map_err(|error| fault(&error))?;
-        self.pipeline.host.blocks.clear();
-        self.planner = Planner::default();
-        self.reasons.clear();
-        Ok(json!({ "removed": removed.len() }))
+    pub(super) fn block_flush(&mut self, flush: &BlockFlush) -> Result<Value, Fault> {
+        let ended = if flush.now {
+            let removed = self.list.remove_where(|_| true);
+            removed.map(|entries| entries.into_iter().map(|entry| (entry.detail, true)).collect::<Vec<_>>())
+        } else {
+            self.list.end_where(kernel::monotonic_ns(), |_| true)
+        };
+        let ended = ended.map_err(|error| fault(&error))?;
+        for (detail, removed) in &ended {
+            self.ended(detail, *removed);
+        }
+        let removed = ended.iter().filter(|(_, removed)| *removed).count();
+        Ok(json!({ "removed": removed, "ending": ended.len() - removed }))
+    }
+
+    /// Follows an entry that was removed, or goes on for retransmissions only.
+    fn ended(&mut self, detail: &BlockDetail, removed: bool) {
+        if removed {
+            self.removed(detail);
+        } else {
+            self.pipeline.host.shorten(*detail);
+            self.planner.forget(detail.point_code);
+        }
     }
 
     pub(super) fn block_list(&self) -> Result<Value, Fault> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use ss7guard_common::abi::event_flag;
+use ss7guard_common::verdict::Action;
 use ss7guard_common::wire::Remote;
 use tokio::sync::mpsc;
 
@@ -74,6 +75,7 @@ pub(super) struct Sight {
     interface: String,
     time_ns: u64,
     dropped: bool,
+    neutralised: bool,
     monitor: bool,
 }
 
@@ -87,7 +89,19 @@ impl Sight {
             interface: interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}")),
             time_ns: event.event.time_ns.saturating_add(wall_offset_ns),
             dropped: flags & event_flag::DROPPED != 0,
+            neutralised: flags & event_flag::NEUTRALISED != 0,
             monitor: flags & event_flag::MONITOR != 0,
+        }
+    }
+}
+
+impl Sight {
+    /// What became of a message of this frame that has this action.
+    const fn action(&self, action: Action) -> &'static str {
+        match action {
+            _ if self.dropped => "blocked",
+            Action::Neutralise if self.neutralised => "neutralised",
+            _ => "allowed",
         }
     }
 }
@@ -128,7 +142,7 @@ impl Desk<'_> {
             interface: &sight.interface,
             format: self.config.point_code_format,
             mode: if sight.monitor { "monitor" } else { "enforce" },
-            action: if sight.dropped { "blocked" } else { "allowed" },
+            action: sight.action(judged.action),
             reveal: false,
         };
         let masked = report::event(kind, judged, &scene);

@@ -65,7 +65,7 @@ mod tests {
     use crate::inspect::message::Message;
     use crate::inspect::record::Place;
     use crate::screening::{Decision, Direction, Verdict};
-    use ss7guard_common::verdict::Reason;
+    use ss7guard_common::verdict::{Action, Reason};
     use ss7guard_common::wire::m3ua::Data;
 
     #[test]
@@ -95,6 +95,7 @@ mod tests {
                 octets: &frame[user_part..user_part + 4],
                 decision: Decision::plain(Verdict::Allow, "m3ua_data"),
                 reason: Reason::M3uaControl,
+                action: Action::Pass,
                 stream: Some(1),
             };
             seen.before(&judged)

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{
-    BlockAdd, BlockDel, Detach, Envelope, Fault, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request, VERSION,
-    socket_path,
+    BlockAdd, BlockDel, BlockFlush, Detach, Envelope, Fault, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request,
+    VERSION, socket_path,
 };
 use crate::daemon::Core;
 use crate::kernel::{KernelError, Lock};
@@ -212,7 +212,7 @@ fn dispatch(request: Request, core: &RefCell<Core>) -> Result<Answer, Fault> {
         "block.add" => once(core.borrow_mut().block_add(&parameters::<BlockAdd>(params)?)?),
         "block.del" => once(core.borrow_mut().block_del(&parameters::<BlockDel>(params)?)?),
         "block.list" => once(core.borrow().block_list()?),
-        "block.flush" => once(core.borrow_mut().block_flush()?),
+        "block.flush" => once(core.borrow_mut().block_flush(&parameters::<BlockFlush>(params)?)?),
         "detach" => once(core.borrow_mut().detach(&parameters::<Detach>(params)?.interfaces)?),
         "monitor" => Ok(Answer::Stream(core.borrow_mut().watch(parameters::<Monitor>(params)?))),
         other => Err(Fault::new("method", format!("there is no method {other:?}"))),

@@ -13,11 +13,13 @@ use crate::screening::rule;
 pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
     let detail = &entry.detail;
     let left_ms = detail.expires_at.saturating_sub(now_ns) / 1_000_000;
+    let action = detail.action();
     json!({
         "point_code": detail.point_code,
         "ni": (detail.ni <= 3).then_some(detail.ni),
         "network_appearance": (detail.match_na == 1).then_some(detail.network_appearance),
-        "hits": entry.hits,
+        "on_block": action.as_str(),
+        "hits": entry.hits.count,
         "rule": rule(detail.rule_id).map(|rule| rule.name),
         "rule_id": detail.rule_id,
         "left_ms": (detail.expires_at != 0).then_some(left_ms),

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ss7guard_common::abi::{ANY_NI, BLOCK_NO_SLOT, BlockDetail};
-use ss7guard_common::verdict::Action;
+use ss7guard_common::abi::{ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail};
 
-use crate::config::{Block, Config, RuleBlock};
+use crate::config::{Block, Config, OnBlock, RuleBlock};
 use crate::screening::{Decision, Direction, Judged, RULE_CATEGORY1, RULE_CONFIGURED, Verdict};
 
 /// A block entry that is wanted.
@@ -22,6 +21,8 @@ pub struct BlockRequest {
     pub ttl: Option<Duration>,
     /// The rule that asks for it.
     pub rule_id: u32,
+    /// What becomes of a message that matches.
+    pub on_block: OnBlock,
     /// Why, for people.
     pub reason: String,
 }
@@ -39,9 +40,10 @@ impl BlockRequest {
             next: BLOCK_NO_SLOT,
             ni: self.ni.unwrap_or(ANY_NI),
             match_na: u8::from(self.network_appearance.is_some()),
-            action: Action::Drop as u8,
+            action: self.on_block.action() as u8,
             used: 1,
-            _pad: 0,
+            halves: BOTH_HALVES,
+            _pad: [0; 3],
         }
     }
 }
@@ -56,6 +58,7 @@ impl Block {
             network_appearance: self.network_appearance,
             ttl: self.ttl,
             rule_id: RULE_CONFIGURED.id,
+            on_block: self.on_block,
             reason: self.reason.clone(),
         }
     }
@@ -111,6 +114,7 @@ fn wanted(judged: &Judged<'_>, decision: &Decision, config: &Config) -> Option<B
         network_appearance: None,
         ttl: Some(config.category1.ttl),
         rule_id: RULE_CATEGORY1.id,
+        on_block: config.category1.on_block,
         reason: format!("{operation} from {from}"),
     })
 }

@@ -9,7 +9,7 @@ use ss7guard_common::point_code::Shown;
 use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::Remote;
 
-use crate::config::{Agreement, Block, Config, Deployment, Peer, RuleBlock, RuleMode};
+use crate::config::{Agreement, Block, Config, Deployment, OnBlock, Peer, RuleBlock, RuleMode};
 use crate::host::Host;
 use crate::inspect::findings::Finding;
 use crate::inspect::message::Message;
@@ -255,6 +255,7 @@ fn point_code(config: &Config, was: &Judgement, add: &mut impl FnMut(String, &dy
                 ni: None,
                 network_appearance: None,
                 ttl: None,
+                on_block: OnBlock::Neutralise,
                 reason,
             });
         });
@@ -341,10 +342,14 @@ pub fn words(was: &Judgement, config: &Config) -> Vec<String> {
             match action {
                 Action::Pass => "passed",
                 Action::Punt => "passed, with a copy to the controller",
-                Action::Drop | Action::Neutralise if config.mode == Mode::Monitor => {
+                Action::Drop if config.mode == Mode::Monitor => {
                     "reported; dropped if network.mode were \"enforce\""
                 }
-                Action::Drop | Action::Neutralise => "dropped",
+                Action::Neutralise if config.mode == Mode::Monitor => {
+                    "reported; neutralised if network.mode were \"enforce\""
+                }
+                Action::Drop => "dropped",
+                Action::Neutralise => "neutralised, unless its entry says on_block = \"drop\"",
             }
         };
         lines.push(format!("in the kernel: {} -> {action}. {}", reason.as_str(), reason.description()));

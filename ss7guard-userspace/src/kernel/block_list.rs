@@ -11,8 +11,10 @@ use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ss7guard_common::abi::{
-    ANY_NI, BLOCK_NO_SLOT, BlockDetail, INDEX_LANES, MAX_BLOCK_CHAIN, bitmap_position, index_position,
+    ANY_NI, BLOCK_NO_SLOT, BlockDetail, BlockHits, INDEX_LANES, MAX_BLOCK_CHAIN, bitmap_position,
+    index_position,
 };
+use ss7guard_common::verdict::Action;
 use thiserror::Error;
 
 use crate::enforce::BlockRequest;
@@ -54,8 +56,8 @@ pub trait Arrays {
     fn detail(&self, slot: u32) -> Result<BlockDetail, KernelError>;
     /// Writes a slot.
     fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError>;
-    /// Reads the hits of a slot.
-    fn hits(&self, slot: u32) -> Result<u64, KernelError>;
+    /// Reads the hits of a slot; the time of the last in nanoseconds of the monotonic clock.
+    fn hits(&self, slot: u32) -> Result<BlockHits, KernelError>;
     /// Zeroes the hits of a slot.
     fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError>;
 }
@@ -97,8 +99,8 @@ impl Key {
 pub struct Entry {
     /// What the kernel has.
     pub detail: BlockDetail,
-    /// How often it matched.
-    pub hits: u64,
+    /// How often it matched, and when it last did before its end.
+    pub hits: BlockHits,
 }
 
 /// Where an entry is, and what was written there.
@@ -116,15 +118,19 @@ pub struct BlockList<A> {
     ends: BTreeSet<(u64, Key)>,
     /// The longest unused first.
     free: VecDeque<u32>,
+    /// How long an entry goes on after its end, in nanoseconds.
+    linger_ns: u64,
 }
 
 impl<A: Arrays> BlockList<A> {
-    /// Takes over what is in the arrays, and mends chains that a writer left half-made.
+    /// Takes over what is in the arrays, and mends chains that a writer left half-made. `linger_ns` is how long an entry
+    /// that neutralised something goes on after its end.
     ///
     /// # Errors
     /// They cannot be read or written.
-    pub fn adopt(arrays: A) -> Result<Self, KernelError> {
-        let mut list = Self { arrays, held: BTreeMap::new(), ends: BTreeSet::new(), free: VecDeque::new() };
+    pub fn adopt(arrays: A, linger_ns: u64) -> Result<Self, KernelError> {
+        let mut list =
+            Self { arrays, held: BTreeMap::new(), ends: BTreeSet::new(), free: VecDeque::new(), linger_ns };
         for slot in 1..list.arrays.slots() {
             let mut detail = list.arrays.detail(slot)?;
             if detail.used == 1 && bitmap_position(detail.point_code).is_some() {
@@ -218,7 +224,7 @@ impl<A: Arrays> BlockList<A> {
             detail.next = old.next;
             self.arrays.set_detail(held.slot, detail)?;
             held.detail = detail;
-            self.ends.remove(&(old.expires_at, key));
+            self.ends.remove(&(self.gone_at(&old), key));
             self.note_end(key, &detail);
             return Ok(detail);
         }
@@ -253,6 +259,50 @@ impl<A: Arrays> BlockList<A> {
         self.held.get(&Key::new(point_code, ni, network_appearance)).map(|held| held.detail)
     }
 
+    /// Ends the entry with this key, as if its time were over now; gives it. It goes on for retransmissions if it has
+    /// neutralised something lately, and is removed at once otherwise: true.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be written.
+    pub fn end(
+        &mut self,
+        point_code: u32,
+        ni: Option<u8>,
+        network_appearance: Option<u32>,
+        now_ns: u64,
+    ) -> Result<(BlockDetail, bool), ListError> {
+        self.end_key(Key::new(point_code, ni, network_appearance), now_ns)
+    }
+
+    fn end_key(&mut self, key: Key, now_ns: u64) -> Result<(BlockDetail, bool), ListError> {
+        let Held { slot, detail } = *self.held.get(&key).ok_or(ListError::Missing)?;
+        let last = self.arrays.hits(slot)?.last;
+        let neutralises = matches!(detail.action(), Action::Neutralise);
+        if !neutralises || last == 0 || last.saturating_add(self.linger_ns) <= now_ns {
+            return Ok((self.remove_key(key)?.detail, true));
+        }
+        if detail.expires_at != 0 && detail.expires_at <= now_ns {
+            return Ok((detail, false));
+        }
+        Ok((self.put(BlockDetail { expires_at: now_ns, ..detail })?, false))
+    }
+
+    /// Ends every entry for which `wanted` is true, as [`BlockList::end`] does; gives them.
+    ///
+    /// # Errors
+    /// The arrays cannot be read or written.
+    pub fn end_where(
+        &mut self,
+        now_ns: u64,
+        wanted: impl Fn(&BlockDetail) -> bool,
+    ) -> Result<Vec<(BlockDetail, bool)>, ListError> {
+        self.keys_where(wanted).into_iter().map(|key| self.end_key(key, now_ns)).collect()
+    }
+
+    fn keys_where(&self, wanted: impl Fn(&BlockDetail) -> bool) -> Vec<Key> {
+        self.held.iter().filter(|(_, held)| wanted(&held.detail)).map(|(key, _)| *key).collect()
+    }
+
     /// Removes the entry with this key; gives it.
     ///
     /// # Errors
@@ -271,12 +321,11 @@ impl<A: Arrays> BlockList<A> {
     /// # Errors
     /// The arrays cannot be read or written.
     pub fn remove_where(&mut self, wanted: impl Fn(&BlockDetail) -> bool) -> Result<Vec<Entry>, ListError> {
-        let keys: Vec<Key> =
-            self.held.iter().filter(|(_, held)| wanted(&held.detail)).map(|(key, _)| *key).collect();
-        keys.into_iter().map(|key| self.remove_key(key)).collect()
+        self.keys_where(wanted).into_iter().map(|key| self.remove_key(key)).collect()
     }
 
-    /// Removes entries that ended before `time_ns`, the oldest first and at most so many; gives them.
+    /// Removes entries that ended, their time for retransmissions included, before `time_ns`, the oldest first and at
+    /// most so many; gives them.
     ///
     /// # Errors
     /// The arrays cannot be read or written.
@@ -299,8 +348,14 @@ impl<A: Arrays> BlockList<A> {
 
     fn note_end(&mut self, key: Key, detail: &BlockDetail) {
         if detail.expires_at != 0 {
-            self.ends.insert((detail.expires_at, key));
+            self.ends.insert((self.gone_at(detail), key));
         }
+    }
+
+    /// When an entry does nothing any more.
+    fn gone_at(&self, detail: &BlockDetail) -> u64 {
+        let lingers = matches!(detail.action(), Action::Neutralise);
+        detail.expires_at.saturating_add(if lingers { self.linger_ns } else { 0 })
     }
 
     fn chain(&self, point_code: u32) -> impl Iterator<Item = (Key, u32)> + '_ {
@@ -328,7 +383,7 @@ impl<A: Arrays> BlockList<A> {
         detail.used = 0;
         self.arrays.set_detail(slot, detail)?;
         self.held.remove(&key);
-        self.ends.remove(&(detail.expires_at, key));
+        self.ends.remove(&(self.gone_at(&detail), key));
         self.free.push_back(slot);
         Ok(Entry { detail, hits })
     }
@@ -425,12 +480,13 @@ impl Arrays for Maps {
         self.detail.set(slot, in_ticks, 0).map_err(failed("write BLOCK_DETAIL"))
     }
 
-    fn hits(&self, slot: u32) -> Result<u64, KernelError> {
-        self.hits.get(&slot, 0).map_err(failed("read BLOCK_HITS"))
+    fn hits(&self, slot: u32) -> Result<BlockHits, KernelError> {
+        let hits = self.hits.get(&slot, 0).map_err(failed("read BLOCK_HITS"))?;
+        Ok(BlockHits { last: self.ticks.time_of(hits.last), ..hits })
     }
 
     fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError> {
-        self.hits.set(slot, 0, 0).map_err(failed("write BLOCK_HITS"))
+        self.hits.set(slot, BlockHits::default(), 0).map_err(failed("write BLOCK_HITS"))
     }
 }
 

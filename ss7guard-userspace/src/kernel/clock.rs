@@ -35,6 +35,16 @@ impl Ticks {
         (sample.ticks != 0 && tick_ns != 0).then_some(Self { sample, tick_ns })
     }
 
+    /// How many ticks this many nanoseconds last, rounded up.
+    pub(super) const fn ticks_in(self, ns: u64) -> u64 {
+        ns.div_ceil(self.tick_ns)
+    }
+
+    /// How many nanoseconds this many ticks last.
+    pub(super) const fn length_of(self, ticks: u64) -> u64 {
+        ticks.saturating_mul(self.tick_ns)
+    }
+
     /// The counter at this time of the monotonic clock, rounded up: nothing ends early. 0 stays 0.
     pub(super) const fn ticks_at(self, ns: u64) -> u64 {
         if ns == 0 {

@@ -63,6 +63,23 @@ impl Loaded {
         Ok(result.return_value)
     }
 
+    /// Runs the XDP program over a frame once, on no interface; gives its action and the frame as it goes on.
+    ///
+    /// # Errors
+    /// The kernel refuses the run.
+    pub fn rewrite_xdp(&mut self, frame: &[u8]) -> Result<(u32, Vec<u8>), KernelError> {
+        let xdp: &mut Xdp = program_mut(&mut self.ebpf, name::XDP_PROGRAM)?;
+        let mut out = frame.to_vec();
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            repeat: 1,
+            ..TestRunOptions::default()
+        };
+        let result = xdp.test_run(options).map_err(|error| explain_program(name::XDP_PROGRAM, &error))?;
+        Ok((result.return_value, out))
+    }
+
     /// Hands what the programs have logged to the log. They log at start, and each judgement if they were built with
     /// the feature `trace`.
     pub fn flush_log(&mut self) {

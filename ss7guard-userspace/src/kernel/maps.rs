@@ -5,8 +5,8 @@ use std::path::Path;
 use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
-    self, ABI_VERSION, BlockDetail, ClockSample, Config, INDEX_LANES, PeerEntry, PuntCounter, counter_index,
-    name,
+    self, ABI_VERSION, BlockDetail, BlockHits, ClockSample, Config, INDEX_LANES, PeerEntry, PuntCounter,
+    counter_index, name,
 };
 use ss7guard_common::verdict::{Action, Reason};
 
@@ -33,7 +33,7 @@ pub struct Maps {
     pub(super) bits: Array<MapData, u64>,
     pub(super) index: Array<MapData, [u32; INDEX_LANES]>,
     pub(super) detail: Array<MapData, BlockDetail>,
-    pub(super) hits: Array<MapData, u64>,
+    pub(super) hits: Array<MapData, BlockHits>,
     pub(super) peers: Array<MapData, PeerEntry>,
     counters: PerCpuArray<MapData, u64>,
     punt_counters: PerCpuArray<MapData, u64>,
@@ -84,7 +84,8 @@ impl Maps {
     /// # Errors
     /// It cannot be read.
     pub fn config(&self) -> Result<Config, KernelError> {
-        self.config.get(&0, 0).map_err(|error| KernelError::other("read CONFIG", error))
+        let record = self.config.get(&0, 0).map_err(|error| KernelError::other("read CONFIG", error))?;
+        Ok(Config { linger: self.ticks.length_of(record.linger), ..record })
     }
 
     /// Replaces the CONFIG record, with the next generation.
@@ -93,6 +94,7 @@ impl Maps {
     /// It cannot be written.
     pub fn set_config(&mut self, mut record: Config) -> Result<(), KernelError> {
         record.generation = self.config()?.generation.wrapping_add(1);
+        record.linger = self.ticks.ticks_in(record.linger);
         self.config.set(0, record, 0).map_err(|error| KernelError::other("write CONFIG", error))
     }
 
@@ -169,7 +171,7 @@ fn check_shape(bpffs: &Path) -> Result<(), KernelError> {
         (name::BLOCK_BITS, 8, Some(abi::POINT_CODE_SPACE / 64)),
         (name::BLOCK_INDEX, 4 * INDEX_LANES, Some(index_len)),
         (name::BLOCK_DETAIL, size_of::<BlockDetail>(), None),
-        (name::BLOCK_HITS, 8, None),
+        (name::BLOCK_HITS, size_of::<BlockHits>(), None),
         (name::PEERS, size_of::<PeerEntry>(), Some(abi::PEER_SLOTS)),
         (name::COUNTERS, 8, Some(abi::COUNTER_SLOTS)),
         (name::PUNT_COUNTERS, 8, Some(abi::PUNT_COUNTERS)),

@@ -39,7 +39,7 @@ impl Maps {
         let table = find_seed(&addresses, half).ok_or_else(too_many)?;
         let first = half * PEER_TABLE_LEN;
         let mut entries = vec![
-            PeerEntry { address: [0; 4], used: 0, side: 0, point_code_bits: 0, _pad: 0 };
+            PeerEntry { address: [0; 4], used: 0, side: 0, point_code_bits: 0, form: 0 };
             PEER_TABLE_LEN as usize
         ];
         for (peer, address) in peers.iter().zip(&addresses) {
@@ -49,7 +49,7 @@ impl Maps {
                 used: 1,
                 side: peer.side as u8,
                 point_code_bits: peer.point_code_bits,
-                _pad: 0,
+                form: 0,
             };
         }
         for (slot, entry) in (first..).zip(entries) {

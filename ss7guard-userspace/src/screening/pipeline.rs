@@ -1,8 +1,8 @@
 //! From a frame to decisions: classifier, decoder and rules in one go, for captures and for live traffic.
 
-use ss7guard_common::abi::{Mode, Side};
+use ss7guard_common::abi::Side;
 use ss7guard_common::classify::ChunkVerdict;
-use ss7guard_common::verdict::{Class, Reason};
+use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 
 use crate::config::Config;
@@ -26,6 +26,8 @@ pub struct Judged<'a> {
     pub decision: Decision,
     /// What the classifier said.
     pub reason: Reason,
+    /// What the kernel program does about it, the rest of the frame aside.
+    pub action: Action,
     /// Stream of the chunk.
     pub stream: Option<u16>,
 }
@@ -63,7 +65,6 @@ impl Pipeline {
     /// has none that could be read. Frames that are not for us, or carry no user data, have none.
     pub fn frame(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) {
         let Self { host, reassembler, engine } = self;
-        let mode = host.config.mode();
         let direction = direction(host, arrival);
         let peer = endpoints(arrival.octets).map(|(source, destination)| match arrival.remote {
             Remote::Source => source.into(),
@@ -71,13 +72,14 @@ impl Pipeline {
         });
         let source = Source { direction, peer };
         reassembler.frame(host, arrival, &mut |seen| {
-            let Some(decision) = decide(engine, mode, seen, source) else { return };
+            let Some(decision) = decide(engine, seen, source) else { return };
             let (message, octets) = match seen.what {
                 What::Message(message, octets) => (Some(message), octets),
                 _ => (None, &[][..]),
             };
             let (place, reason, stream) = (seen.place, seen.reason, seen.stream);
-            sink(&Judged { place, direction, message, octets, decision, reason, stream });
+            let action = seen.verdict.action();
+            sink(&Judged { place, direction, message, octets, decision, reason, action, stream });
         });
     }
 }
@@ -90,17 +92,17 @@ fn direction(host: &Host, arrival: &Arrival<'_>) -> Direction {
 }
 
 /// What is said of one thing that was seen; `None` for what is no message and nothing to speak of.
-fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, source: Source) -> Option<Decision> {
+fn decide(engine: &Engine, seen: &Seen<'_>, source: Source) -> Option<Decision> {
     let faulty = seen.reason.class() == Class::Exception;
-    let blocks = seen.reason == Reason::BlockedPointCode;
+    let blocks = matches!(seen.reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth);
     match seen.what {
-        _ if blocks => Some(blocked(mode, seen.verdict)),
+        _ if blocks => Some(blocked(seen.reason, seen.verdict)),
         What::Message(message, _) => {
             let screened = engine.screen(message, source);
             let weak = faulty && screened.verdict < Verdict::Alert;
             Some(if weak { exception(seen.reason, seen.verdict) } else { screened })
         }
-        What::Part if seen.verdict.drops() => Some(Decision::plain(Verdict::Drop, seen.reason.as_str())),
+        What::Part if stops(seen.verdict) => Some(Decision::plain(Verdict::Drop, seen.reason.as_str())),
         What::Part => Some(Decision::plain(Verdict::Defer, seen.reason.as_str())),
         What::GaveUp(why) => Some(engine.not_judgeable(why)),
         What::Unread if faulty => Some(exception(seen.reason, seen.verdict)),
@@ -108,17 +110,19 @@ fn decide(engine: &Engine, mode: Mode, seen: &Seen<'_>, source: Source) -> Optio
     }
 }
 
-/// A message from a blocked point code.
-fn blocked(mode: Mode, verdict: ChunkVerdict) -> Decision {
-    let stopped = if mode == Mode::Enforce { Verdict::Block } else { Verdict::Alert };
-    Decision {
-        rule: crate::screening::rule(verdict.rule_id()),
-        ..Decision::plain(stopped, Reason::BlockedPointCode.as_str())
-    }
+/// A message that a block entry matches.
+fn blocked(reason: Reason, verdict: ChunkVerdict) -> Decision {
+    let said = if stops(verdict) { Verdict::Block } else { Verdict::Alert };
+    Decision { rule: crate::screening::rule(verdict.rule_id()), ..Decision::plain(said, reason.as_str()) }
+}
+
+/// Whether the message does not arrive.
+const fn stops(verdict: ChunkVerdict) -> bool {
+    verdict.drops() || verdict.neutralises()
 }
 
 /// Something that the classifier cannot judge.
 fn exception(reason: Reason, verdict: ChunkVerdict) -> Decision {
-    let said = if verdict.drops() { Verdict::Drop } else { Verdict::Malformed };
+    let said = if stops(verdict) { Verdict::Drop } else { Verdict::Malformed };
     Decision::plain(said, reason.as_str())
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::OnBlock;
+use ss7guard_common::abi::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ struct Memory {
     bits: HashMap<u32, u64>,
     index: HashMap<u32, [u32; INDEX_LANES]>,
     details: Vec<BlockDetail>,
-    hits: Vec<u64>,
+    hits: Vec<BlockHits>,
 }
 
 const EMPTY: BlockDetail = BlockDetail {
@@ -20,8 +22,31 @@ const EMPTY: BlockDetail = BlockDetail {
     match_na: 0,
     action: 0,
     used: 0,
-    _pad: 0,
+    halves: 0,
+    _pad: [0; 3],
 };
+
+const LINGER: u64 = 60;
+
+struct Then {
+    now: u64,
+    last_hit: u64,
+}
+
+impl Moment for Then {
+    fn now(&self) -> u64 {
+        self.now
+    }
+    fn last_hit(&self) -> u64 {
+        self.last_hit
+    }
+    fn linger(&self) -> u64 {
+        LINGER
+    }
+    fn half(&self) -> u32 {
+        0
+    }
+}
 
 impl Memory {
     fn new(slots: usize) -> Self {
@@ -29,7 +54,7 @@ impl Memory {
             bits: HashMap::new(),
             index: HashMap::new(),
             details: vec![EMPTY; slots],
-            hits: vec![0; slots],
+            hits: vec![BlockHits::default(); slots],
         }
     }
 
@@ -46,7 +71,8 @@ impl Memory {
                 return None;
             }
             let detail = &self.details[slot as usize];
-            if detail.matches(point_code, ni, na, || now_ns) {
+            let moment = Then { now: now_ns, last_hit: self.hits[slot as usize].last };
+            if detail.matches(point_code, ni, na, &moment) {
                 return Some(detail);
             }
             slot = detail.next;
@@ -80,21 +106,29 @@ impl Arrays for Memory {
         self.details[slot as usize] = value;
         Ok(())
     }
-    fn hits(&self, slot: u32) -> Result<u64, KernelError> {
+    fn hits(&self, slot: u32) -> Result<BlockHits, KernelError> {
         Ok(self.hits[slot as usize])
     }
     fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError> {
-        self.hits[slot as usize] = 0;
+        self.hits[slot as usize] = BlockHits::default();
         Ok(())
     }
 }
 
 fn request(point_code: u32, ni: Option<u8>, na: Option<u32>, rule_id: u32) -> BlockRequest {
-    BlockRequest { point_code, ni, network_appearance: na, ttl: None, rule_id, reason: String::new() }
+    BlockRequest {
+        point_code,
+        ni,
+        network_appearance: na,
+        ttl: None,
+        rule_id,
+        on_block: OnBlock::Neutralise,
+        reason: String::new(),
+    }
 }
 
 fn list(slots: usize) -> BlockList<Memory> {
-    BlockList::adopt(Memory::new(slots)).unwrap()
+    BlockList::adopt(Memory::new(slots), LINGER).unwrap()
 }
 
 #[test]
@@ -118,13 +152,49 @@ fn an_entry_ends_by_the_clock() {
 }
 
 #[test]
+fn what_was_neutralised_lately_is_neutralised_again_after_the_end() {
+    let mut list = list(8);
+    let ttl = BlockRequest { ttl: Some(Duration::from_nanos(10)), ..request(5, None, None, 1) };
+    list.add(&ttl, 100).unwrap();
+    list.arrays_mut().hits[1] = BlockHits { count: 1, last: 105 };
+    let found = |list: &BlockList<Memory>, now| list.arrays().find(5, 0, None, now).is_some();
+    assert!(found(&list, 110) && found(&list, 164) && !found(&list, 165));
+    assert!(list.remove_ended(170, 9).unwrap().is_empty());
+    assert_eq!(list.remove_ended(171, 9).unwrap().len(), 1);
+    // One that drops delays only: what it stopped comes whenever it ends.
+    list.add(&BlockRequest { on_block: OnBlock::Drop, ..ttl }, 200).unwrap();
+    let slot = list.held.values().next().unwrap().slot as usize;
+    list.arrays_mut().hits[slot] = BlockHits { count: 1, last: 205 };
+    assert!(found(&list, 209) && !found(&list, 210));
+}
+
+#[test]
+fn ending_an_entry_removes_it_unless_retransmissions_may_come() {
+    let mut list = list(8);
+    list.add(&request(5, None, None, 1), 100).unwrap();
+    list.add(&request(6, None, None, 1), 100).unwrap();
+    list.add(&BlockRequest { on_block: OnBlock::Drop, ..request(7, None, None, 1) }, 100).unwrap();
+    let slots: Vec<usize> = list.held.values().map(|held| held.slot as usize).collect();
+    list.arrays_mut().hits[slots[0]] = BlockHits { count: 3, last: 190 };
+    list.arrays_mut().hits[slots[1]] = BlockHits { count: 3, last: 140 };
+    list.arrays_mut().hits[slots[2]] = BlockHits { count: 3, last: 200 };
+    assert_eq!(
+        [5, 6, 7].map(|code| list.end(code, None, None, 200).map(|(_, removed)| removed).unwrap()),
+        [false, true, true]
+    );
+    assert!(list.arrays().find(5, 0, None, 249).is_some());
+    assert!(list.arrays().find(5, 0, None, 250).is_none());
+    assert_eq!((list.len(), list.remove_ended(261, 9).unwrap().len(), list.len()), (1, 1, 0));
+}
+
+#[test]
 fn renewing_an_entry_keeps_its_slot_and_hits() {
     let mut list = list(4);
     list.add(&request(5, None, None, 1), 0).unwrap();
-    list.arrays_mut().hits[1] = 7;
+    list.arrays_mut().hits[1] = BlockHits { count: 7, last: 0 };
     list.add(&request(5, None, None, 2), 0).unwrap();
     let entries = list.entries().unwrap();
-    assert_eq!((entries.len(), entries[0].hits, entries[0].detail.rule_id), (1, 7, 2));
+    assert_eq!((entries.len(), entries[0].hits.count, entries[0].detail.rule_id), (1, 7, 2));
 }
 
 #[test]
@@ -158,7 +228,7 @@ fn adoption_after_a_crash_finds_the_same_list() {
     list.remove(3, Some(1), None).unwrap();
     let before = list.entries().unwrap();
     assert_eq!(scan(list.arrays()).unwrap(), before);
-    let mut adopted = BlockList::adopt(list.arrays).unwrap();
+    let mut adopted = BlockList::adopt(list.arrays, LINGER).unwrap();
     assert_eq!(adopted.entries().unwrap(), before);
     assert_eq!(adopted.capacity(), 15);
     adopted.add(&request(3, Some(1), None, 9), 0).unwrap();
@@ -181,8 +251,11 @@ fn a_slot_that_was_given_back_is_the_last_to_be_used_again() {
 #[test]
 fn entries_that_ended_go_oldest_first_and_no_more_than_asked() {
     let mut list = list(8);
-    let ends =
-        |code, ns| BlockRequest { ttl: Some(Duration::from_nanos(ns)), ..request(code, None, None, 1) };
+    let ends = |code, ns| BlockRequest {
+        ttl: Some(Duration::from_nanos(ns)),
+        on_block: OnBlock::Drop,
+        ..request(code, None, None, 1)
+    };
     for (code, ns) in [(1, 30), (2, 10), (3, 20)] {
         list.add(&ends(code, ns), 0).unwrap();
     }
@@ -235,7 +308,7 @@ impl Arrays for Dying {
     fn set_detail(&mut self, slot: u32, value: BlockDetail) -> Result<(), KernelError> {
         self.write(|memory| memory.set_detail(slot, value))
     }
-    fn hits(&self, slot: u32) -> Result<u64, KernelError> {
+    fn hits(&self, slot: u32) -> Result<BlockHits, KernelError> {
         self.memory.hits(slot)
     }
     fn clear_hits(&mut self, slot: u32) -> Result<(), KernelError> {
@@ -252,7 +325,8 @@ fn a_writer_that_dies_at_any_write_leaves_a_list_that_adoption_mends() {
     let mut deaths = 0;
     for (change, writes_left) in changes.iter().flat_map(|change| (0..6).map(move |writes| (change, writes)))
     {
-        let mut list = BlockList::adopt(Dying { memory: Memory::new(12), writes_left: usize::MAX }).unwrap();
+        let mut list =
+            BlockList::adopt(Dying { memory: Memory::new(12), writes_left: usize::MAX }, LINGER).unwrap();
         for (code, ni, na) in settled {
             list.add(&request(code, ni, na, 1), 0).unwrap();
         }
@@ -265,7 +339,7 @@ fn a_writer_that_dies_at_any_write_leaves_a_list_that_adoption_mends() {
             list.add(&request(code, ni, na, 2), 0).map(drop)
         };
         deaths += usize::from(result.is_err());
-        let mended = BlockList::adopt(list.arrays.memory).unwrap();
+        let mended = BlockList::adopt(list.arrays.memory, LINGER).unwrap();
         for entry in mended.entries().unwrap() {
             let detail = entry.detail;
             let na = (detail.match_na == 1).then_some(detail.network_appearance);

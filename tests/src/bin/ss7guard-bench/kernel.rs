@@ -14,7 +14,7 @@ use ss7guard_common::abi::{self, Mode};
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_lab::frame::{Frame, WHOLE, carrying, data, m3ua_data, sack};
 use ss7guard_lab::program::Program;
-use ss7guard_userspace::config::Peer;
+use ss7guard_userspace::config::{OnBlock, Peer};
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::kernel::Events;
 
@@ -148,7 +148,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     }
     done.store(true, Ordering::Relaxed);
     ensure!(reader.join().is_ok(), "the reader of the ring has panicked");
-    let hits: u64 = program.list.entries()?.iter().map(|entry| entry.hits).sum();
+    let hits: u64 = program.list.entries()?.iter().map(|entry| entry.hits.count).sum();
     ensure!(hits >= u64::from(REPEAT), "the blocked rows did not block: {hits} hits");
     let floor = median(&mut floor_costs);
     Ok(cases
@@ -183,6 +183,7 @@ fn fill(program: &mut Program) -> Result<()> {
             network_appearance: None,
             ttl: Some(Duration::from_secs(86_400)),
             rule_id: 7,
+            on_block: OnBlock::Drop,
             reason: String::new(),
         };
         program.list.add(&request, now_ns)?;

@@ -14,6 +14,7 @@ use ss7guard_common::abi::Mode;
 use ss7guard_lab::frame::{carrying, m3ua_data};
 use ss7guard_lab::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
 use ss7guard_lab::program::Program;
+use ss7guard_userspace::config::OnBlock;
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::kernel;
 
@@ -73,6 +74,7 @@ fn rate(receiver: Receiver) -> Result<f64> {
         network_appearance: None,
         ttl: Some(Duration::from_secs(3_600)),
         rule_id: 7,
+        on_block: OnBlock::Drop,
         reason: String::new(),
     };
     program.list.add(&request, kernel::monotonic_ns())?;
@@ -139,7 +141,7 @@ fn rate(receiver: Receiver) -> Result<f64> {
     thread::sleep(Duration::from_millis(50));
     let taken = received(&wire.host)? - before;
     if receiver == Receiver::Firewall {
-        let hits = program.list.entries()?[0].hits;
+        let hits = program.list.entries()?[0].hits.count;
         ensure!(hits * 10 >= taken * 9, "the firewall dropped {hits} of {taken}");
     }
     Ok(taken as f64 / elapsed.as_secs_f64())
