@@ -4,11 +4,12 @@
 use libfuzzer_sys::fuzz_target;
 use ss7guard_common::abi::{ANY_NI, BOTH_HALVES, BlockDetail, Config, Mode, Side};
 use ss7guard_common::classify::{FrameVerdict, Observed};
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::read::MAX_OFFSET;
 use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 use ss7guard_fuzz::facts;
-use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints};
+use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints, rewrite};
 use ss7guard_userspace::inspect::message::Message;
 use ss7guard_userspace::inspect::sccp::Flavour;
 
@@ -24,10 +25,17 @@ fuzz_target!(|frame: &[u8]| {
     ] {
         let (verdict, blocked) = judge(frame, mode, remote);
         match mode {
-            Mode::Monitor => assert!(!verdict.verdict.drops(), "{verdict:?} in monitor mode"),
-            Mode::Enforce => assert!(verdict.verdict.drops() == blocked, "{verdict:?}, blocked {blocked}"),
+            Mode::Monitor => {
+                let stops = verdict.verdict.drops() || verdict.verdict.neutralises();
+                assert!(!stops, "{verdict:?} in monitor mode");
+            }
+            Mode::Enforce => {
+                let stops = verdict.verdict.drops() || verdict.rewrites();
+                assert!(stops || !blocked, "{verdict:?}, blocked {blocked}");
+            }
         }
         if mode == Mode::Enforce {
+            rewritten(frame, &verdict);
             with_padding(frame, verdict);
             with_vlan_tag(frame, verdict);
         }
@@ -61,6 +69,19 @@ fn host(mode: Mode) -> Host {
     let peer = Peer { side: Side::Interconnect, point_code_bits: 24, flavour: Flavour::Itu };
     host.peers.insert(Address::from_ipv4(0xc633_640a), peer);
     host
+}
+
+/// What was rewritten has nothing blocked in it any more, and as many octets.
+fn rewritten(frame: &[u8], verdict: &FrameVerdict) {
+    if !verdict.rewrites() {
+        return;
+    }
+    for form in Form::ALL {
+        let mut frame = frame.to_vec();
+        assert!(rewrite(&mut frame, verdict, form), "{form:?}: {verdict:?}");
+        let (again, blocked) = judge(&frame, Mode::Enforce, Remote::Source);
+        assert!(!blocked && !again.rewrites(), "{form:?}: {verdict:?}, then {again:?}");
+    }
 }
 
 /// Judges a frame, checks the judgement, and says whether a message in it is blocked.
