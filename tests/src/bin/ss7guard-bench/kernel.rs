@@ -40,7 +40,7 @@ pub(crate) fn load(bpffs: &std::path::Path) -> Result<Ebpf> {
     let folder = std::env::var("SS7GUARD_EBPF_DIR").context("SS7GUARD_EBPF_DIR: run `cargo xtask bench`")?;
     let object = std::fs::read(format!("{folder}/bench"))?;
     let mut ebpf = EbpfLoader::new().default_map_pin_directory(bpffs).load(&object)?;
-    for name in ["bare_drop", "bare_pass", "generator", "random_opc"] {
+    for name in ["bare_drop", "bare_pass", "generator", "random_opc", "restore_pass", "restore_judge"] {
         let xdp: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
         xdp.load()?;
     }
@@ -75,6 +75,8 @@ enum How {
     Fixed,
     /// The same code with another point code each time; 0 for those that are not blocked, 1 for blocked ones.
     Random(u64),
+    /// The same code with the frame put back before each run, as is done in its floor.
+    Restored,
 }
 
 struct Case {
@@ -105,18 +107,35 @@ fn cases() -> Vec<Case> {
             how: How::Random(1),
             ..case("DATA blocked, random among 1,048,576 entries", blocked, Aim::None)
         },
+        Case {
+            how: How::Restored,
+            ..case("DATA neutralised (TTL, rule, hits)", neutralised(), Aim::AtMost(3.0))
+        },
         case("bundle of 5 DATA passed", Frame::ipv4(132, &[]).sctp(1, &five).build(), Aim::None),
         Case { copies: true, ..case("DATA copied to the controller", passed, Aim::None) },
     ]
 }
 
+/// Point code of the entry that neutralises: even, as no other.
+const NEUTRALISED: u32 = 0x2002;
+
+/// A message of that point code, with a checksum, since none would be corrected.
+fn neutralised() -> Vec<u8> {
+    let mut frame = carrying(&m3ua_data(NEUTRALISED));
+    if let Some(checksum) = frame.get_mut(42..46) {
+        checksum.copy_from_slice(&[0x5a; 4]);
+    }
+    frame
+}
+
 /// Every row, interleaved round by round so that drift of the machine hits all alike.
 pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
-    let mut program = Program::load(ENTRIES + 1, 16 << 20)?;
+    let mut program = Program::load(ENTRIES + 2, 16 << 20)?;
     fill(&mut program)?;
     let peers = write_peers(&mut program)?;
     let bpffs = program.bpffs();
     let mut bench = load(&bpffs)?;
+    put_back(&mut bench, &neutralised())?;
     let done = Arc::new(AtomicBool::new(false));
     let reader = reader(bpffs, Arc::clone(&done));
     let cases = cases();
@@ -131,14 +150,25 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     for _ in 0..rounds {
         for (index, case) in cases.iter().enumerate() {
             program.configure(&record(case.copies, peers))?;
-            let drops = bench_run(&mut bench, "bare_drop", &case.frame)?;
-            let passes = bench_run(&mut bench, "bare_pass", &case.frame)?;
-            let floor = f64::midpoint(drops, passes);
+            let floor = match case.how {
+                How::Restored => bench_run(&mut bench, "restore_pass", &case.frame)?,
+                _ => f64::midpoint(
+                    bench_run(&mut bench, "bare_drop", &case.frame)?,
+                    bench_run(&mut bench, "bare_pass", &case.frame)?,
+                ),
+            };
             let cost = match case.how {
                 How::Fixed => cost(|| {
                     program.loaded.run_xdp(&case.frame, REPEAT)?;
                     Ok(())
                 })?,
+                How::Restored => {
+                    let before = neutralisations(&program)?;
+                    let cost = bench_run(&mut bench, "restore_judge", &case.frame)?;
+                    let count = neutralisations(&program)? - before;
+                    ensure!(count == u64::from(REPEAT), "{count} of {REPEAT} messages were neutralised");
+                    cost
+                }
                 How::Random(mode) => random_run(&mut bench, mode, &case.frame)?,
             };
             floor_costs.push(floor);
@@ -173,22 +203,38 @@ fn random_run(bench: &mut Ebpf, mode: u64, frame: &[u8]) -> Result<f64> {
     bench_run(bench, "random_opc", frame)
 }
 
-/// Fills the list with entries that have everything an entry can have.
+/// Tells the bench's programs what to put back.
+fn put_back(bench: &mut Ebpf, frame: &[u8]) -> Result<()> {
+    let mut restore: Array<_, [u8; 16]> = Array::try_from(bench.map_mut("RESTORE").context("RESTORE")?)?;
+    let octets = [frame.get(42..46).context("checksum")?, frame.get(62..74).context("message")?].concat();
+    let octets: [u8; 16] = octets.try_into().map_err(|_| anyhow::anyhow!("sixteen octets"))?;
+    Ok(restore.set(0, octets, 0)?)
+}
+
+/// Messages that were neutralised so far.
+fn neutralisations(program: &Program) -> Result<u64> {
+    let counters = program.list.arrays().counters()?;
+    let of = counters.iter().filter(|one| one.action == Action::Neutralise);
+    Ok(of.map(|one| one.count).sum())
+}
+
+/// Fills the list with entries that have everything an entry can have; one of them neutralises.
 fn fill(program: &mut Program) -> Result<()> {
     let now_ns = ss7guard_userspace::kernel::monotonic_ns();
-    for entry in 0..ENTRIES {
+    let codes = (0..ENTRIES).map(|entry| (blocked_code(entry), OnBlock::Drop));
+    for (point_code, on_block) in codes.chain([(NEUTRALISED, OnBlock::Neutralise)]) {
         let request = BlockRequest {
-            point_code: blocked_code(entry),
+            point_code,
             ni: None,
             network_appearance: None,
             ttl: Some(Duration::from_secs(86_400)),
             rule_id: 7,
-            on_block: OnBlock::Drop,
+            on_block,
             reason: String::new(),
         };
         program.list.add(&request, now_ns)?;
     }
-    ensure!(program.list.len() == ENTRIES as usize, "the entries are not distinct");
+    ensure!(program.list.len() == ENTRIES as usize + 1, "the entries are not distinct");
     Ok(())
 }
 
