@@ -17,8 +17,9 @@ pub const INDEX_LANES: usize = 16;
 /// Slot number that means "none"; slot 0 is never used.
 pub const BLOCK_NO_SLOT: u32 = 0;
 
-/// Slots visited for one point code: any NI, four NIs, and as many with Network Appearance.
-pub const MAX_BLOCK_CHAIN: usize = 10;
+/// Slots visited for one point code: any NI, four NIs, as many with Network Appearance, and twice that while a list
+/// is being imported.
+pub const MAX_BLOCK_CHAIN: usize = 20;
 
 /// Network indicator of an entry that matches every network indicator.
 pub const ANY_NI: u8 = 0xff;

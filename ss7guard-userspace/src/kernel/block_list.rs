@@ -7,18 +7,22 @@
 //! Nobody else writes these arrays, so what they hold is kept here too: listing, expiry and chains need no reads. A
 //! writer that died between two writes leaves a slot that nothing leads to; [`BlockList::adopt`] mends that.
 
+mod staging;
+
 use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ss7guard_common::abi::{
-    ANY_NI, BLOCK_NO_SLOT, BlockDetail, BlockHits, INDEX_LANES, MAX_BLOCK_CHAIN, bitmap_position,
-    index_position,
+    ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, Config, INDEX_LANES, MAX_BLOCK_CHAIN,
+    bitmap_position, index_position,
 };
 use ss7guard_common::verdict::Action;
 use thiserror::Error;
 
 use crate::enforce::BlockRequest;
 use crate::kernel::{KernelError, Maps};
+
+pub use staging::{Import, Progress};
 
 /// What went wrong with the list.
 #[derive(Debug, Error)]
@@ -44,6 +48,10 @@ pub enum ListError {
 pub trait Arrays {
     /// Slots there are, with the unused slot 0.
     fn slots(&self) -> u32;
+    /// The half of the lists that is live: 0 or 1.
+    fn half(&self) -> Result<u32, KernelError>;
+    /// Makes the other half of all lists live.
+    fn flip(&mut self) -> Result<(), KernelError>;
     /// Reads a word of the bitmap.
     fn bits(&self, word: u32) -> Result<u64, KernelError>;
     /// Writes a word of the bitmap.
@@ -72,6 +80,8 @@ struct Key {
     /// [`ANY_NI`] sorts last.
     ni: u8,
     network_appearance: u32,
+    /// 1 for an entry of an import that is not live yet.
+    staged: u8,
 }
 
 impl Key {
@@ -81,6 +91,7 @@ impl Key {
             without_na: u8::from(network_appearance.is_none()),
             ni: ni.unwrap_or(ANY_NI),
             network_appearance: network_appearance.unwrap_or(0),
+            staged: 0,
         }
     }
 
@@ -90,6 +101,7 @@ impl Key {
             without_na: 1 - (detail.match_na & 1),
             ni: detail.ni,
             network_appearance: detail.network_appearance,
+            staged: 0,
         }
     }
 }
@@ -131,10 +143,17 @@ impl<A: Arrays> BlockList<A> {
     pub fn adopt(arrays: A, linger_ns: u64) -> Result<Self, KernelError> {
         let mut list =
             Self { arrays, held: BTreeMap::new(), ends: BTreeSet::new(), free: VecDeque::new(), linger_ns };
+        let live = 1u8 << (list.arrays.half()? & 1);
         for slot in 1..list.arrays.slots() {
             let mut detail = list.arrays.detail(slot)?;
-            if detail.used == 1 && bitmap_position(detail.point_code).is_some() {
+            // What an import left that did not come to its end is finished, or undone: what is live stays.
+            let is_live = detail.halves & live != 0;
+            if detail.used == 1 && is_live && bitmap_position(detail.point_code).is_some() {
                 let key = Key::of(&detail);
+                if detail.halves != BOTH_HALVES {
+                    detail.halves = BOTH_HALVES;
+                    list.arrays.set_detail(slot, detail)?;
+                }
                 if let Place::Vacant(place) = list.held.entry(key) {
                     place.insert(Held { slot, detail });
                     list.note_end(key, &detail);
@@ -217,8 +236,11 @@ impl<A: Arrays> BlockList<A> {
     ///
     /// # Errors
     /// There is no room; nothing has changed then.
-    pub fn put(&mut self, mut detail: BlockDetail) -> Result<BlockDetail, ListError> {
-        let key = Key::of(&detail);
+    pub fn put(&mut self, detail: BlockDetail) -> Result<BlockDetail, ListError> {
+        self.put_at(Key::of(&detail), detail)
+    }
+
+    fn put_at(&mut self, key: Key, mut detail: BlockDetail) -> Result<BlockDetail, ListError> {
         if let Some(held) = self.held.get_mut(&key) {
             let old = held.detail;
             detail.next = old.next;
@@ -234,7 +256,7 @@ impl<A: Arrays> BlockList<A> {
         if self.chain(detail.point_code).count() >= MAX_BLOCK_CHAIN {
             return Err(ListError::ChainFull(detail.point_code));
         }
-        let slot = *self.free.front().ok_or(ListError::Full(self.held.len()))?;
+        let slot = *self.free.front().ok_or_else(|| ListError::Full(self.capacity()))?;
         let after = self.chain(detail.point_code).find(|(other, _)| *other > key).map(|(_, slot)| slot);
         let before = self.before(key);
         detail.next = after.unwrap_or(BLOCK_NO_SLOT);
@@ -276,9 +298,7 @@ impl<A: Arrays> BlockList<A> {
 
     fn end_key(&mut self, key: Key, now_ns: u64) -> Result<(BlockDetail, bool), ListError> {
         let Held { slot, detail } = *self.held.get(&key).ok_or(ListError::Missing)?;
-        let last = self.arrays.hits(slot)?.last;
-        let neutralises = matches!(detail.action(), Action::Neutralise);
-        if !neutralises || last == 0 || last.saturating_add(self.linger_ns) <= now_ns {
+        if !self.lingers(&detail, self.arrays.hits(slot)?.last, now_ns) {
             return Ok((self.remove_key(key)?.detail, true));
         }
         if detail.expires_at != 0 && detail.expires_at <= now_ns {
@@ -341,8 +361,9 @@ impl<A: Arrays> BlockList<A> {
     /// The hits cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, KernelError> {
         self.held
-            .values()
-            .map(|held| Ok(Entry { detail: held.detail, hits: self.arrays.hits(held.slot)? }))
+            .iter()
+            .filter(|(key, _)| key.staged == 0)
+            .map(|(_, held)| Ok(Entry { detail: held.detail, hits: self.arrays.hits(held.slot)? }))
             .collect()
     }
 
@@ -352,6 +373,13 @@ impl<A: Arrays> BlockList<A> {
         }
     }
 
+    /// Whether what an entry neutralised, `last_hit` being the last, may be sent again.
+    const fn lingers(&self, detail: &BlockDetail, last_hit: u64, now_ns: u64) -> bool {
+        matches!(detail.action(), Action::Neutralise)
+            && last_hit != 0
+            && last_hit.saturating_add(self.linger_ns) > now_ns
+    }
+
     /// When an entry does nothing any more.
     fn gone_at(&self, detail: &BlockDetail) -> u64 {
         let lingers = matches!(detail.action(), Action::Neutralise);
@@ -359,7 +387,7 @@ impl<A: Arrays> BlockList<A> {
     }
 
     fn chain(&self, point_code: u32) -> impl Iterator<Item = (Key, u32)> + '_ {
-        let first = Key { point_code, without_na: 0, ni: 0, network_appearance: 0 };
+        let first = Key { point_code, without_na: 0, ni: 0, network_appearance: 0, staged: 0 };
         self.held
             .range(first..)
             .take_while(move |(key, _)| key.point_code == point_code)
@@ -434,9 +462,10 @@ pub fn capacity(arrays: &impl Arrays) -> u32 {
 /// The arrays cannot be read.
 pub fn scan(arrays: &impl Arrays) -> Result<Vec<Entry>, KernelError> {
     let mut entries = Vec::new();
+    let live = 1u8 << (arrays.half()? & 1);
     for slot in 1..arrays.slots() {
         let detail = arrays.detail(slot)?;
-        if detail.used == 1 {
+        if detail.used == 1 && detail.halves & live != 0 {
             entries.push(Entry { detail, hits: arrays.hits(slot)? });
         }
     }
@@ -451,6 +480,15 @@ fn failed(what: &'static str) -> impl Fn(aya::maps::MapError) -> KernelError {
 impl Arrays for Maps {
     fn slots(&self) -> u32 {
         self.detail.len()
+    }
+
+    fn half(&self) -> Result<u32, KernelError> {
+        Ok(self.config()?.lists & 1)
+    }
+
+    fn flip(&mut self) -> Result<(), KernelError> {
+        let record = self.config()?;
+        self.set_config(Config { lists: record.lists ^ 1, ..record })
     }
 
     fn bits(&self, word: u32) -> Result<u64, KernelError> {

@@ -10,6 +10,7 @@ struct Memory {
     index: HashMap<u32, [u32; INDEX_LANES]>,
     details: Vec<BlockDetail>,
     hits: Vec<BlockHits>,
+    half: u32,
 }
 
 const EMPTY: BlockDetail = BlockDetail {
@@ -31,6 +32,7 @@ const LINGER: u64 = 60;
 struct Then {
     now: u64,
     last_hit: u64,
+    half: u32,
 }
 
 impl Moment for Then {
@@ -44,7 +46,7 @@ impl Moment for Then {
         LINGER
     }
     fn half(&self) -> u32 {
-        0
+        self.half
     }
 }
 
@@ -55,6 +57,7 @@ impl Memory {
             index: HashMap::new(),
             details: vec![EMPTY; slots],
             hits: vec![BlockHits::default(); slots],
+            half: 0,
         }
     }
 
@@ -71,7 +74,7 @@ impl Memory {
                 return None;
             }
             let detail = &self.details[slot as usize];
-            let moment = Then { now: now_ns, last_hit: self.hits[slot as usize].last };
+            let moment = Then { now: now_ns, last_hit: self.hits[slot as usize].last, half: self.half };
             if detail.matches(point_code, ni, na, &moment) {
                 return Some(detail);
             }
@@ -84,6 +87,13 @@ impl Memory {
 impl Arrays for Memory {
     fn slots(&self) -> u32 {
         u32::try_from(self.details.len()).unwrap()
+    }
+    fn half(&self) -> Result<u32, KernelError> {
+        Ok(self.half)
+    }
+    fn flip(&mut self) -> Result<(), KernelError> {
+        self.half ^= 1;
+        Ok(())
     }
     fn bits(&self, word: u32) -> Result<u64, KernelError> {
         Ok(self.bits.get(&word).copied().unwrap_or(0))
@@ -290,6 +300,12 @@ impl Arrays for Dying {
     fn slots(&self) -> u32 {
         self.memory.slots()
     }
+    fn half(&self) -> Result<u32, KernelError> {
+        self.memory.half()
+    }
+    fn flip(&mut self) -> Result<(), KernelError> {
+        self.write(Memory::flip)
+    }
     fn bits(&self, word: u32) -> Result<u64, KernelError> {
         self.memory.bits(word)
     }
@@ -355,6 +371,119 @@ fn a_writer_that_dies_at_any_write_leaves_a_list_that_adoption_mends() {
         }
     }
     assert!(deaths > 10, "{deaths}");
+}
+
+/// Imports these entries in place of those of rule 1, in slices of so many.
+fn import<A: Arrays>(
+    list: &mut BlockList<A>,
+    entries: &[BlockRequest],
+    most: usize,
+    mut look: impl FnMut(&BlockList<A>),
+) -> Result<Import, ListError> {
+    let mut import = list.import()?;
+    for entry in entries {
+        list.stage(&mut import, entry.detail(0))?;
+        look(list);
+    }
+    list.commit(&mut import);
+    while !list.advance(&mut import, most, 1_000, |detail| detail.rule_id == 1)?.done {
+        look(list);
+    }
+    Ok(import)
+}
+
+/// Rules that apply to point codes 5 to 9, without network indicator and with 3.
+fn seen(memory: &Memory) -> Vec<Option<u32>> {
+    let find = |code, ni| memory.find(code, ni, None, 1_000).map(|detail| detail.rule_id);
+    (5..10).flat_map(|code| [find(code, 0), find(code, 3)]).collect()
+}
+
+#[test]
+fn no_frame_sees_half_an_import() {
+    for most in [1, 2, 100] {
+        let mut list = list(24);
+        for (code, ni, rule) in [(5, None, 1), (5, Some(3), 1), (6, None, 1), (7, None, 2), (8, None, 2)] {
+            list.add(&request(code, ni, None, rule), 0).unwrap();
+        }
+        let old = seen(&list.arrays);
+        let entries =
+            [(5, None), (6, Some(3)), (7, None), (9, None)].map(|(code, ni)| request(code, ni, None, 3));
+        let new = vec![Some(3), Some(3), None, Some(3), Some(3), Some(3), Some(2), Some(2), Some(3), Some(3)];
+        let mut flips = 0;
+        let mut last = old.clone();
+        let done = import(&mut list, &entries, most, |list| {
+            let now = seen(&list.arrays);
+            assert!(now == old || now == new, "{now:?}");
+            flips += usize::from(now != last);
+            last = now;
+        });
+        let done = done.unwrap();
+        assert_eq!((flips, done.staged, done.gone), (1, 4, 4));
+        assert_eq!(seen(&list.arrays), new);
+        let mut rules: Vec<_> =
+            list.entries().unwrap().iter().map(|one| (one.detail.point_code, one.detail.rule_id)).collect();
+        rules.sort_unstable();
+        assert_eq!(rules, [(5, 3), (6, 3), (7, 3), (8, 2), (9, 3)]);
+        assert!(list.entries().unwrap().iter().all(|entry| entry.detail.halves == BOTH_HALVES));
+        assert_eq!(list.capacity() - list.len(), 23 - 5);
+    }
+}
+
+#[test]
+fn an_import_that_does_not_fit_leaves_nothing_behind() {
+    let mut list = list(6);
+    for code in 5..8 {
+        list.add(&request(code, None, None, 1), 0).unwrap();
+    }
+    let old = seen(&list.arrays);
+    let mut import = list.import().unwrap();
+    let fits = (10..20).all(|code| list.stage(&mut import, request(code, None, None, 3).detail(0)).is_ok());
+    assert!(!fits);
+    list.undo(&mut import);
+    while !list.advance(&mut import, 1, 0, |_| false).unwrap().done {}
+    assert_eq!((seen(&list.arrays), list.len(), list.capacity()), (old, 3, 5));
+    assert!(list.arrays.details.iter().all(|detail| detail.used == 0 || detail.halves == BOTH_HALVES));
+}
+
+#[test]
+fn what_was_neutralised_lately_goes_on_when_an_import_leaves_it_out() {
+    let mut list = list(8);
+    list.add(&request(5, None, None, 1), 0).unwrap();
+    list.arrays_mut().hits[1] = BlockHits { count: 1, last: 990 };
+    import(&mut list, &[request(9, None, None, 3)], 9, |_| {}).unwrap();
+    let found = |now| list.arrays.find(5, 0, None, now).is_some();
+    assert!(found(1_001) && found(1_049) && !found(1_050));
+}
+
+#[test]
+fn an_importer_that_dies_at_any_write_has_changed_nothing_or_all() {
+    let (mut nothing, mut all) = (0, 0);
+    for writes_left in 0.. {
+        let mut list =
+            BlockList::adopt(Dying { memory: Memory::new(24), writes_left: usize::MAX }, LINGER).unwrap();
+        for (code, ni, rule) in [(5, None, 1), (5, Some(3), 1), (6, None, 1), (7, None, 2)] {
+            list.add(&request(code, ni, None, rule), 0).unwrap();
+        }
+        let old = seen(&list.arrays.memory);
+        let entries =
+            [(5, None), (6, Some(3)), (7, None), (9, None)].map(|(code, ni)| request(code, ni, None, 3));
+        list.arrays_mut().writes_left = writes_left;
+        let whole = import(&mut list, &entries, 2, |_| {}).is_ok();
+        let mended = BlockList::adopt(list.arrays.memory, LINGER).unwrap();
+        let now = seen(&mended.arrays);
+        if now == old {
+            nothing += 1;
+        } else {
+            let new = [3, 3, 0, 3, 3, 3, 0, 0, 3, 3].map(|rule| (rule != 0).then_some(rule));
+            assert_eq!(now, new, "after {writes_left} writes");
+            all += 1;
+        }
+        assert!(mended.arrays.details.iter().all(|one| one.used == 0 || one.halves == BOTH_HALVES));
+        if whole {
+            break;
+        }
+    }
+    assert!(nothing > 5 && all > 5, "{nothing} {all}");
 }
 
 #[test]
