@@ -48,6 +48,9 @@ struct Shared {
     active: bool,
     closed: bool,
     retransmitted: usize,
+    unsent: usize,
+    errors: usize,
+    beats_answered: usize,
     delivered: Vec<Delivered>,
 }
 
@@ -142,6 +145,40 @@ impl Peer {
         self.with(|shared| shared.delivered.clone())
     }
 
+    /// The same, and forgets them.
+    #[must_use]
+    pub fn take_delivered(&self) -> Vec<Delivered> {
+        std::mem::take(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner).delivered)
+    }
+
+    /// Whether the association carries traffic.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.with(|shared| shared.active && !shared.closed)
+    }
+
+    /// Messages that the stack did not take: its send buffer is full, or the association has ended.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.with(|shared| shared.unsent)
+    }
+
+    /// M3UA ERR messages that came from the other end (RFC 4666 §3.8.1).
+    #[must_use]
+    pub fn m3ua_errors(&self) -> usize {
+        self.with(|shared| shared.errors)
+    }
+
+    /// Sends a BEAT and waits for its BEAT ACK.
+    ///
+    /// # Errors
+    /// It is not answered within the time.
+    pub fn beat(&self, patience: Duration) -> Result<()> {
+        let answered = self.with(|shared| shared.beats_answered);
+        self.send(0, m3ua::beat());
+        self.wait(patience, "the BEAT was not answered", |shared| shared.beats_answered > answered)
+    }
+
     /// Packets that were sent again.
     #[must_use]
     pub fn retransmitted(&self) -> usize {
@@ -224,10 +261,14 @@ impl Endpoint {
     }
 
     fn send(&mut self, stream: u16, payload: Vec<u8>) {
-        if let Err(error) =
-            self.sctp.send(Message::new(StreamId(stream), M3UA, payload), &SendOptions::default())
-        {
-            eprintln!("peer {}: {error:?}", self.local);
+        let sent = self.sctp.send(Message::new(StreamId(stream), M3UA, payload), &SendOptions::default());
+        let mut shared = self.lock();
+        if let Err(error) = sent {
+            // Once is enough: a full buffer refuses all that follows.
+            if shared.unsent == 0 {
+                eprintln!("peer {}: {error:?}", self.local);
+            }
+            shared.unsent += 1;
         }
     }
 
@@ -292,9 +333,13 @@ impl Endpoint {
             }
             return;
         }
+        if message.get(2..4) == Some(&[0, 0]) {
+            self.lock().errors += 1;
+        }
         match (self.role, message.get(2..4)) {
             (Role::Asp, Some([3, 4])) => self.send(0, m3ua::asp_active(1)),
             (Role::Asp, Some([4, 3])) => self.lock().active = true,
+            (Role::Asp, Some([3, 6])) => self.lock().beats_answered += 1,
             (Role::Gateway { .. }, Some([class, kind])) => {
                 if let Some(answer) = m3ua::answer(message) {
                     self.send(0, answer);

@@ -35,6 +35,12 @@ pub fn asp_active(routing_context: u32) -> Vec<u8> {
     )
 }
 
+/// BEAT, with Heartbeat Data that its answer repeats.
+#[must_use]
+pub fn beat() -> Vec<u8> {
+    message(3, 3, &[parameter(0x0009, b"ss7guard")])
+}
+
 /// The answer to an ASP state or traffic maintenance message; `None` for others.
 #[must_use]
 pub fn answer(request: &[u8]) -> Option<Vec<u8>> {
