@@ -10,6 +10,7 @@ use ss7guard_lab::mix::Mix;
 use ss7guard_userspace::cli::exit;
 use ss7guard_userspace::cli::output::Output;
 
+use crate::prove::ProveArgs;
 use crate::state::Name;
 
 /// A firewall between real SCTP/M3UA associations, to play with: one machine, root, namespaces of its own
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Status(Output),
     /// Send roaming traffic with attacks in it, and say what became of them
     Traffic(TrafficArgs),
+    /// Ask your own STP, in a maintenance window, whether it takes neutralised messages as it should
+    ProveNeutralise(ProveArgs),
     /// The background process with the peers
     #[command(hide = true)]
     Peers,
@@ -152,4 +155,12 @@ pub(crate) fn need_root() -> anyhow::Result<()> {
         return Ok(());
     }
     Err(refusal(exit::PERMISSION, "the lab makes network namespaces and loads BPF programs: run it as root"))
+}
+
+/// Refuses anybody who may not open a raw socket.
+pub(crate) fn need_raw_socket() -> anyhow::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(refusal(exit::PERMISSION, "SCTP over a raw socket needs CAP_NET_RAW: run it as root"))
 }

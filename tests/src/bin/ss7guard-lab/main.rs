@@ -7,6 +7,7 @@ mod down;
 mod ground;
 mod peers;
 mod process;
+mod prove;
 mod state;
 mod status;
 mod talk;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Down => down::down(&name),
         Command::Status(output) => status::status(&name, output),
         Command::Traffic(args) => traffic::traffic(&name, &args),
+        Command::ProveNeutralise(args) => prove::prove(&args),
         Command::Peers => peers::run(&name),
         Command::Held { program, arguments } => process::held(&program, &arguments),
     };

@@ -122,9 +122,13 @@ impl State {
             firewall: None,
         };
         let path = state.name.file();
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        match file {
-            Ok(mut file) => file.write_all(&serde_json::to_vec(&state)?)?,
+        let first = format!("{path}.{}", std::process::id());
+        write(&first, &state)?;
+        // Whoever finds the file finds all of it.
+        let linked = fs::hard_link(&first, &path);
+        fs::remove_file(&first).with_context(|| first.clone())?;
+        match linked {
+            Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
                 "there is a lab already ({path}): `ss7guard lab{0} status` shows it, `ss7guard lab{0} down` takes it away",
                 state.name.option()
@@ -156,9 +160,7 @@ impl State {
     /// Notes a change; whoever reads sees the state before or after it.
     pub(crate) fn save(&self) -> Result<()> {
         let (path, next) = (self.name.file(), format!("{}.new", self.name.file()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
+        write(&next, self)?;
         fs::rename(&next, &path).context(path)
     }
 
@@ -182,6 +184,18 @@ impl State {
     pub(crate) fn peers_log(&self) -> PathBuf {
         self.dir.join("peers.log")
     }
+}
+
+fn write(path: &str, state: &State) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| path.to_owned())?;
+    file.write_all(&serde_json::to_vec(state)?)?;
+    Ok(file.sync_all()?)
 }
 
 fn boot() -> Result<String> {
