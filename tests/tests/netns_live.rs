@@ -98,7 +98,7 @@ fn a_blocked_point_code_is_stopped_and_nobody_else_is() {
     assert_eq!(rogue.arrived(), [], "blocked messages arrived");
     assert_eq!(a.arrived(), from(CARRIER_A, 100..300));
     assert_eq!(b.arrived(), from(CARRIER_B, 300..500));
-    assert!(firewall.counted("blocked_point_code", "drop").expect("stats") > 0);
+    assert!(firewall.counted("blocked_point_code", "neutralise").expect("stats") > 0);
     let status = firewall.json(&["status"]).expect("status");
     assert_eq!(status["ring"]["overrun"], 0, "{status}");
     let list = firewall.json(&["block", "list"]).expect("list");
@@ -173,7 +173,7 @@ fn an_entry_ends_by_the_kernels_clock_and_a_dropped_message_was_only_delayed() {
     firewall.start().expect("start");
     let link = Link::up(&wire, 11, false);
     let before = Instant::now();
-    firewall.command(&["block", "add", "4-7-7", "--ttl", "2s"]).expect("block");
+    firewall.command(&["block", "add", "4-7-7", "--ttl", "2s", "--on-block", "drop"]).expect("block");
     firewall.signal(Signal::STOP).expect("stop the controller");
     link.send(1, ROGUE, Kind::UpdateLocation, 7);
     link.gateway.wait_delivered(1, PATIENCE).expect("SCTP sends it again and the kernel lets it pass");
@@ -192,7 +192,7 @@ fn blocking_outlives_a_killed_controller_and_the_next_one_adopts_it() {
     let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", "").expect("firewall");
     firewall.start().expect("start");
     let link = Link::up(&wire, 11, false);
-    firewall.command(&["block", "add", "4-7-7", "--reason", "test"]).expect("block");
+    firewall.command(&["block", "add", "4-7-7", "--reason", "test", "--on-block", "drop"]).expect("block");
     firewall.end(Signal::KILL).expect("kill");
     link.send(1, ROGUE, Kind::UpdateLocation, 7);
     thread::sleep(Duration::from_secs(1));
@@ -299,7 +299,9 @@ fn one_interface_is_detached_by_a_controller_that_has_adopted_it() {
     for egress in ["tcx", "clsact"] {
         let wire = Wire::new().expect("namespaces");
         let rogue = format!("mode = \"enforce\"\negress = \"{egress}\"");
-        let mut firewall = Firewall::new(&wire.host, &rogue, "[[block]]\npc = \"4-7-7\"").expect("firewall");
+        let mut firewall =
+            Firewall::new(&wire.host, &rogue, "[[block]]\npc = \"4-7-7\"\non_block = \"drop\"")
+                .expect("firewall");
         firewall.start().expect("start");
         firewall.end(Signal::KILL).expect("kill");
         firewall.start().expect("start again");

@@ -1,5 +1,6 @@
 //! One end: the SCTP stack over its raw socket, and M3UA on top.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -33,6 +34,8 @@ pub(super) struct Endpoint {
     manners: Manners,
     asp_active: Vec<u8>,
     rewrite: Option<Rewrite>,
+    /// What the stack gets next.
+    outbox: VecDeque<(u16, Vec<u8>)>,
     /// Answers no BEAT any more.
     silent: bool,
     /// Has aborted, and takes the next association.
@@ -50,7 +53,7 @@ impl Endpoint {
         settings: Settings,
         shared: Arc<Mutex<Shared>>,
     ) -> Self {
-        let Settings { mtu, interleaving, asp_active, manners, rewrite } = settings;
+        let Settings { mtu, interleaving, rto_min, asp_active, manners, rewrite } = settings;
         let options = Options {
             local_port: local.port(),
             remote_port: remote.port(),
@@ -58,9 +61,9 @@ impl Endpoint {
             enable_message_interleaving: interleaving,
             announced_maximum_incoming_streams: 17,
             announced_maximum_outgoing_streams: 17,
-            rto_initial: Duration::from_millis(500),
-            rto_min: Duration::from_millis(300),
-            rto_max: Duration::from_millis(1_000),
+            rto_initial: rto_min.max(Duration::from_millis(500)),
+            rto_min,
+            rto_max: rto_min.max(Duration::from_millis(1_000)),
             max_retransmissions: None,
             ..Options::default()
         };
@@ -74,6 +77,7 @@ impl Endpoint {
             manners,
             asp_active,
             rewrite,
+            outbox: VecDeque::new(),
             silent: false,
             afresh: false,
             started: Instant::now(),
@@ -110,14 +114,22 @@ impl Endpoint {
     }
 
     fn send(&mut self, stream: u16, payload: Vec<u8>) {
-        let sent = self.sctp.send(Message::new(StreamId(stream), M3UA, payload), &SendOptions::default());
-        let mut shared = self.lock();
-        if let Err(error) = sent {
-            // Once is enough: a full buffer refuses all that follows.
-            if shared.unsent == 0 {
-                eprintln!("peer {}: {error:?}", self.local);
+        if self.outbox.len() < OUTBOX {
+            self.outbox.push_back((stream, payload));
+        } else {
+            self.lock().unsent += 1;
+        }
+    }
+
+    /// Hands messages to the stack while few are unacknowledged: what it queues, it would cut anywhere to fill packets.
+    fn feed(&mut self) {
+        while self.sctp.get_metrics().is_none_or(|metrics| metrics.unack_data_count < IN_FLIGHT)
+            && let Some((stream, payload)) = self.outbox.pop_front()
+        {
+            let message = Message::new(StreamId(stream), M3UA, payload);
+            if self.sctp.send(message, &SendOptions::default()).is_err() {
+                self.lock().unsent += 1;
             }
-            shared.unsent += 1;
         }
     }
 
@@ -136,6 +148,7 @@ impl Endpoint {
     fn pump(&mut self, patience: Duration) -> io::Result<()> {
         let now = SocketTime::zero() + self.started.elapsed();
         self.sctp.advance_time(now);
+        self.feed();
         self.flush()?;
         let wait = (self.sctp.poll_timeout() - now).min(patience);
         let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
@@ -162,10 +175,11 @@ impl Endpoint {
                 self.receive(&message.payload);
             }
         }
+        self.feed();
         if let Some(metrics) = self.sctp.get_metrics() {
             let mut shared = self.lock();
             shared.retransmitted = metrics.rtx_packets_count;
-            shared.unacknowledged = metrics.unack_data_count;
+            shared.unacknowledged = metrics.unack_data_count + self.outbox.len();
             shared.interleaved = metrics.uses_message_interleaving;
         }
         self.flush()
@@ -270,12 +284,24 @@ impl Endpoint {
     }
 }
 
+/// Messages that wait for the stack at most.
+const OUTBOX: usize = 20_000;
+
+/// Chunks without acknowledgement at most, before the next message goes out: fewer than the first congestion window holds.
+const IN_FLIGHT: usize = 8;
+
+/// Octets that wait in a socket at most.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
 /// A raw socket between these addresses; it gets every SCTP packet between them.
 pub(super) fn raw_socket(local: SocketAddr, remote: SocketAddr) -> Result<OwnedFd> {
     let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol = RawProtocol::new(SCTP).map(Protocol::from_raw);
     let socket = rustix::net::socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
         .context("raw socket (CAP_NET_RAW)")?;
+    // Room for a burst, beyond what the machine allows everybody.
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
+        .context("receive buffer (CAP_NET_ADMIN)")?;
     let bare = |ip: IpAddr| SocketAddr::new(ip, 0);
     rustix::net::bind(&socket, &bare(local.ip())).with_context(|| format!("bind {local}"))?;
     rustix::net::connect(&socket, &bare(remote.ip())).with_context(|| format!("connect {remote}"))?;

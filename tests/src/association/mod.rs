@@ -178,7 +178,7 @@ impl Peer {
             if Instant::now() > end {
                 bail!("{what} in {patience:?} (delivered: {})", self.with(|shared| shared.delivered.len()));
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Peer {
         self.with(|shared| shared.active && !shared.closed)
     }
 
-    /// Messages that the stack did not take: its send buffer is full, or the association has ended.
+    /// Messages for which there was no room, or no association any more.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.with(|shared| shared.unsent)

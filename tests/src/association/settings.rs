@@ -1,5 +1,7 @@
 //! What may differ from association to association.
 
+use std::time::Duration;
+
 use crate::m3ua;
 
 /// How a gateway takes a BEAT ACK to a BEAT that it has not sent, and other odd messages.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub mtu: usize,
     /// Whether I-DATA is offered (RFC 8260).
     pub interleaving: bool,
+    /// Shortest time after which a packet is sent again; long where a busy machine must not look like a loss.
+    pub rto_min: Duration,
     /// ASP Active that an ASP sends.
     pub asp_active: Vec<u8>,
     /// Of a gateway.
@@ -40,6 +44,7 @@ impl Default for Settings {
         Self {
             mtu: 1_400,
             interleaving: false,
+            rto_min: Duration::from_millis(300),
             asp_active: m3ua::asp_active(1),
             manners: Manners::Good,
             rewrite: None,
