@@ -7,6 +7,7 @@ pub mod firewall;
 pub mod forms;
 pub mod frame;
 pub mod m3ua;
+pub mod mix;
 pub mod netns;
 pub mod pieces;
 pub mod program;

@@ -1,7 +1,11 @@
 //! M3UA messages as peers write them (RFC 4666), apart from the firewall's own reader.
 
 /// A parameter with its padding.
-fn parameter(tag: u16, value: &[u8]) -> Vec<u8> {
+///
+/// # Panics
+/// The value is longer than a parameter can be.
+#[must_use]
+pub fn parameter(tag: u16, value: &[u8]) -> Vec<u8> {
     let mut out = tag.to_be_bytes().to_vec();
     out.extend(u16::try_from(value.len() + 4).expect("a short parameter").to_be_bytes());
     out.extend_from_slice(value);
@@ -35,6 +39,24 @@ pub fn asp_active(routing_context: u32) -> Vec<u8> {
     )
 }
 
+/// Error code "invalid version" (RFC 4666 §3.8.1).
+pub const INVALID_VERSION: u32 = 0x01;
+
+/// Error code "unexpected message" (RFC 4666 §3.8.1).
+pub const UNEXPECTED_MESSAGE: u32 = 0x06;
+
+/// ERR with this error code.
+#[must_use]
+pub fn error(code: u32) -> Vec<u8> {
+    message(0, 0, &[parameter(0x000c, &code.to_be_bytes())])
+}
+
+/// BEAT, with Heartbeat Data that its answer repeats.
+#[must_use]
+pub fn beat() -> Vec<u8> {
+    message(3, 3, &[parameter(0x0009, b"ss7guard")])
+}
+
 /// The answer to an ASP state or traffic maintenance message; `None` for others.
 #[must_use]
 pub fn answer(request: &[u8]) -> Option<Vec<u8>> {
@@ -66,11 +88,24 @@ pub struct Label {
 /// DATA with Network Appearance (if given), Routing Context and an SCCP user part.
 #[must_use]
 pub fn data(label: Label, network_appearance: Option<u32>, user_part: &[u8]) -> Vec<u8> {
+    data_in(label, network_appearance, Some(1), user_part)
+}
+
+/// DATA with Network Appearance and Routing Context (where given) and a user part.
+#[must_use]
+pub fn data_in(
+    label: Label,
+    network_appearance: Option<u32>,
+    routing_context: Option<u32>,
+    user_part: &[u8],
+) -> Vec<u8> {
     let mut parameters = Vec::new();
     if let Some(appearance) = network_appearance {
         parameters.push(parameter(0x0200, &appearance.to_be_bytes()));
     }
-    parameters.push(parameter(0x0006, &1u32.to_be_bytes()));
+    if let Some(context) = routing_context {
+        parameters.push(parameter(0x0006, &context.to_be_bytes()));
+    }
     let mut protocol_data = label.opc.to_be_bytes().to_vec();
     protocol_data.extend(label.dpc.to_be_bytes());
     protocol_data.extend([3, label.ni, 0, label.sls]);

@@ -1,6 +1,7 @@
-//! Network namespaces that go away with their owner, even on panic.
+//! Network namespaces that go away with their owner, even on panic, and named ones that outlive it.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    /// Whether it outlives this value.
+    stays: bool,
 }
 
 impl Namespace {
@@ -24,13 +27,52 @@ impl Namespace {
     /// # Errors
     /// Not root, or `ip` is missing.
     pub fn new(role: &str) -> Result<Self> {
-        ensure!(rustix::process::geteuid().is_root(), "network namespaces need root (CAP_SYS_ADMIN)");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("s7g-{}-{number}-{role}", std::process::id());
+        Self::make(format!("s7g-{}-{number}-{role}", std::process::id()), false)
+    }
+
+    /// Makes a namespace with this name, which stays until [`Self::remove`].
+    ///
+    /// # Errors
+    /// Not root, `ip` is missing, or there is one with this name.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::make(name.to_owned(), true)
+    }
+
+    /// The namespace that has this name; it stays.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn existing(name: &str) -> Result<Self> {
+        let namespace = Self { name: name.to_owned(), stays: true };
+        ensure!(namespace.path().exists(), "there is no network namespace {name}");
+        Ok(namespace)
+    }
+
+    fn make(name: String, stays: bool) -> Result<Self> {
+        ensure!(rustix::process::geteuid().is_root(), "network namespaces need root (CAP_SYS_ADMIN)");
         ip(&["netns", "add", &name])?;
-        let namespace = Self { name };
+        let namespace = Self { name, stays };
         namespace.ip(&["link", "set", "lo", "up"])?;
         Ok(namespace)
+    }
+
+    /// Takes the name away; the namespace ends with the last process or file that holds it.
+    ///
+    /// # Errors
+    /// `ip` fails.
+    pub fn remove(mut self) -> Result<()> {
+        self.stays = true;
+        ip(&["netns", "del", &self.name])
+    }
+
+    /// Number by which the kernel knows it (the inode number of its file).
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn number(&self) -> Result<u64> {
+        let path = self.path();
+        Ok(fs::metadata(&path).with_context(|| path.display().to_string())?.ino())
     }
 
     /// Its name.
@@ -75,7 +117,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if let Err(error) = ip(&["netns", "del", &self.name]) {
+        if !self.stays
+            && let Err(error) = ip(&["netns", "del", &self.name])
+        {
             eprintln!("namespace {}: {error:#}", self.name);
         }
     }
@@ -114,26 +158,32 @@ impl Wire {
     /// Not root, or `ip` fails.
     pub fn new() -> Result<Self> {
         let wire = Self { host: Namespace::new("host")?, world: Namespace::new("world")? };
-        wire.host.ip(&[
-            "link",
-            "add",
-            HOST_INTERFACE,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            WORLD_INTERFACE,
-            "netns",
-            wire.world.name(),
-        ])?;
-        wire.host.ip(&["addr", "add", "10.7.0.1/24", "dev", HOST_INTERFACE])?;
-        wire.host.ip(&["addr", "add", "fd07::1/64", "dev", HOST_INTERFACE, "nodad"])?;
-        for peer in 11..20 {
-            wire.world.ip(&["addr", "add", &format!("10.7.0.{peer}/24"), "dev", WORLD_INTERFACE])?;
-            wire.world.ip(&["addr", "add", &format!("fd07::{peer}/64"), "dev", WORLD_INTERFACE, "nodad"])?;
-        }
-        wire.host.ip(&["link", "set", HOST_INTERFACE, "up"])?;
-        wire.world.ip(&["link", "set", WORLD_INTERFACE, "up"])?;
+        cable(&wire.host, HOST_INTERFACE, &wire.world, WORLD_INTERFACE)?;
+        wire.address()?;
         Ok(wire)
     }
+
+    /// Gives the two ends their addresses.
+    ///
+    /// # Errors
+    /// `ip` fails.
+    pub fn address(&self) -> Result<()> {
+        self.host.ip(&["addr", "add", "10.7.0.1/24", "dev", HOST_INTERFACE])?;
+        self.host.ip(&["addr", "add", "fd07::1/64", "dev", HOST_INTERFACE, "nodad"])?;
+        for peer in 11..20 {
+            self.world.ip(&["addr", "add", &format!("10.7.0.{peer}/24"), "dev", WORLD_INTERFACE])?;
+            self.world.ip(&["addr", "add", &format!("fd07::{peer}/64"), "dev", WORLD_INTERFACE, "nodad"])?;
+        }
+        Ok(())
+    }
+}
+
+/// A pair of interfaces, up, with an end in each namespace.
+///
+/// # Errors
+/// `ip` fails.
+pub fn cable(here: &Namespace, this_end: &str, there: &Namespace, other_end: &str) -> Result<()> {
+    here.ip(&["link", "add", this_end, "type", "veth", "peer", "name", other_end, "netns", there.name()])?;
+    here.ip(&["link", "set", this_end, "up"])?;
+    there.ip(&["link", "set", other_end, "up"])
 }

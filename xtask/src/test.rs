@@ -120,7 +120,7 @@ fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
         arguments.extend(["--test", name]);
     }
     arguments.push("--no-fail-fast");
-    let with_tshark = matches!(tier, Tier::Corpus) && setup::has_tshark();
+    let with_tshark = matches!(tier, Tier::Corpus | Tier::Netns) && setup::has_tshark();
     if with_tshark || !args.rest.is_empty() {
         arguments.push("--");
         // Comparisons with tshark are ignored, and counted so, where it is not installed.

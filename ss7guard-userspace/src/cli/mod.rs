@@ -7,6 +7,8 @@ pub mod decode;
 pub mod exit;
 pub mod explain;
 #[cfg(feature = "kernel")]
+pub mod lab;
+#[cfg(feature = "kernel")]
 pub mod monitor;
 pub mod octets;
 pub mod output;
@@ -69,6 +71,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge a capture as the firewall would
     Replay(replay::ReplayArgs),
+    /// A firewall between real associations, to play with: up, down, status, traffic
+    #[cfg(feature = "kernel")]
+    #[command(disable_help_flag = true)]
+    Lab(lab::LabArgs),
 }
 
 /// Runs the command line.
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        #[cfg(feature = "kernel")]
+        Command::Lab(args) => lab::run(args),
     };
     result.unwrap_or_else(|error| {
         // A reader that has seen enough (`| head`) is no failure.

@@ -159,7 +159,38 @@ fn demo() -> Result<bool> {
     // Long enough for retransmissions of what was stopped to come and be stopped too.
     thread::sleep(Duration::from_secs(2));
 
-    report(&firewall, &batches)
+    let right = report(&firewall, &batches)?;
+    Ok(contrast(&wire, &firewall)? && right)
+}
+
+/// What the two ways of stopping a message do to an association: every tenth message on its one stream is blocked.
+fn contrast(wire: &Wire, firewall: &Firewall<'_>) -> Result<bool> {
+    const MESSAGES: u32 = 200;
+    let ways = [("neutralise", "4-7-5", 0x203d, "10.7.0.14"), ("drop", "4-7-6", 0x203e, "10.7.0.15")];
+    let (mut right, mut rows) = (true, Vec::new());
+    for (way, code, opc, address) in ways {
+        firewall.command(&["block", "add", code, "--on-block", way])?;
+        let blocked = Carrier::connect(wire, way, opc, address, "10.7.0.1")?;
+        for id in 6_000..6_000 + MESSAGES {
+            let opc = if id % 10 == 3 { opc } else { CARRIER_A };
+            let label = Label { opc, dpc: HOME_POINT_CODE, ni: 0, sls: 0 };
+            blocked.asp.send(1, m3ua::data(label, None, &Kind::ROAMING[id as usize % 6].begin(id)));
+        }
+        // Long enough for what was not acknowledged to be sent again.
+        thread::sleep(Duration::from_secs(2));
+        let arrived = blocked.gateway.delivered();
+        let delivered = |wanted: u32| arrived.iter().filter(|one| one.opc == wanted).count() as u32;
+        let (bad, good, again) = (delivered(opc), delivered(CARRIER_A), blocked.asp.retransmitted());
+        let is_unharmed = good == MESSAGES - MESSAGES / 10 && again == 0;
+        let is_right = bad == 0 && is_unharmed == (way == "neutralise");
+        right &= is_right;
+        let mut row = vec![way.to_owned()];
+        row.extend([MESSAGES / 10, bad, MESSAGES - MESSAGES / 10, good].map(|count| count.to_string()));
+        rows.push([row, vec![again.to_string(), verdict(is_right)]].concat());
+    }
+    let head = ["on_block", "blocked", "delivered", "others", "delivered", "packets sent again", "verdict"];
+    println!("{}", table(&head, &rows));
+    Ok(right)
 }
 
 fn entries(firewall: &Firewall<'_>) -> Result<Vec<Value>> {
