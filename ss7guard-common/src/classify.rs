@@ -8,8 +8,8 @@
 //! What differs between kernel and host is behind [`Env`]: the lists, the counters, and how the judgement of one
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
-use crate::abi::{Config, Mode};
-use crate::neutralise::{self, Form, WriteAt, crc::Delta};
+use crate::abi::{Config, Mode, Split};
+use crate::neutralise::{self, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
@@ -19,6 +19,7 @@ use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
 
 mod outcome;
 mod scope;
+pub mod split;
 
 pub use outcome::{ChunkVerdict, FrameVerdict};
 pub use scope::Scope;
@@ -63,6 +64,41 @@ pub trait Env<R: ReadAt + ?Sized> {
         true
     }
 
+    /// Now, in the unit of the entries' ends.
+    fn now(&mut self) -> u64;
+
+    /// The place with this number among the messages whose label lies in two fragments.
+    fn split(&mut self, slot: u32) -> Option<&mut Split>;
+
+    /// Writes octets of a fragment into a place; see [`split::note`]. The kernel puts a function call here.
+    #[inline(always)]
+    fn note(&mut self, frame: &R, slot: u32, from: usize, payload: usize, len: usize) {
+        if let Some(held) = self.split(slot) {
+            split::note(frame, held, from, payload, len);
+        }
+    }
+
+    /// The place of a message with this owner; see [`split::pick`]. The kernel puts a function call here.
+    fn pick(&mut self, base: u32, owner: u64, now: u64, config: &Config) -> u32;
+
+    /// Copies the octets of one place to another.
+    #[inline(always)]
+    fn copy(&mut self, from: u32, to: u32) {
+        let octets = self.split(from).map(|held| held.octets);
+        if let (Some(octets), Some(held)) = (octets, self.split(to)) {
+            held.octets = octets;
+        }
+    }
+
+    /// Judges a fragment that has no label, if fragments are put together. The kernel puts a function call here.
+    #[inline(always)]
+    fn fragment(&mut self, frame: &R, config: &Config, scope: Scope, off: usize, chunk: Chunk) -> ChunkVerdict
+    where
+        Self: Sized,
+    {
+        split::fragment(frame, config, scope, off, chunk, self)
+    }
+
     /// Counts one outcome.
     fn count(&mut self, reason: Code, action: Action);
 
@@ -93,8 +129,7 @@ pub trait Env<R: ReadAt + ?Sized> {
 pub fn rewrite<W: WriteAt + ?Sized>(
     frame: &mut W,
     verdict: &FrameVerdict,
-    form: Form,
-    mut one: impl FnMut(&mut W, usize, Chunk, usize, Form) -> Option<Delta>,
+    mut one: impl FnMut(&mut W, usize, Chunk) -> Option<Delta>,
 ) -> bool {
     let end = verdict.end;
     let start = verdict.scope.start();
@@ -107,7 +142,7 @@ pub fn rewrite<W: WriteAt + ?Sized>(
         }
         let Ok(chunk) = sctp::chunk(frame, off, end) else { return false };
         if left & 1 == 1 {
-            let Some(delta) = one(frame, off, chunk, end, form) else { return false };
+            let Some(delta) = one(frame, off, chunk) else { return false };
             sum = sum.and(delta);
         }
         left >>= 1;
@@ -217,7 +252,10 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
             }
         };
         if chunk.is_user_data() {
-            let verdict = env.user_data(frame, config, scope, off, chunk);
+            let mut verdict = env.user_data(frame, config, scope, off, chunk);
+            if verdict.0 == ChunkVerdict::SPLIT.0 {
+                verdict = env.fragment(frame, config, scope, off, chunk);
+            }
             result.join(verdict, off, chunk.len);
             let neutralises = (verdict.0 >> ChunkVerdict::NEUTRALISE_SHIFT) as u32 & 1;
             result.marked |= neutralises.wrapping_shl(turn as u32);
@@ -260,10 +298,20 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
     let fault = Code(frame.forget(parsed.fault.0, user_data.tsn));
     let verdict = match &parsed.data {
         Some(data) => judge(frame, config, scope, &chunk, data, fault, env),
+        None if is_split(config, fault, env) => return ChunkVerdict::SPLIT,
         None => conclude(config, fault, env),
     };
     env.observe(&Observed { offset: off, chunk, user_data, data: parsed.data, verdict });
     verdict
+}
+
+/// Whether a fragment without label may be part of a message whose label lies in two: where the policy is to let none of
+/// them through unjudged.
+#[inline(always)]
+fn is_split<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, fault: Code, env: &E) -> bool {
+    let short = Code::of(Reason::SctpShortFirstFragment);
+    let fragment = fault.0 == short.0 || fault.0 == Code::of(Reason::SctpLaterFragment).0;
+    fragment && matches!(carried_out(config, config.policy(short), env), Action::Neutralise)
 }
 
 /// Reads what a user data chunk holds. Without a label there is always a fault, if only "not for us".

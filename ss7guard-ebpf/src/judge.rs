@@ -5,12 +5,12 @@
 
 use aya_ebpf::bindings::{__sk_buff, xdp_action, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use ss7guard_common::abi::{Config, config_flag};
-use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope};
+use ss7guard_common::abi::{Config, Split, config_flag};
+use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope, split};
 use ss7guard_common::neutralise::crc::Delta;
 use ss7guard_common::neutralise::{self, Form, WriteAt};
 use ss7guard_common::verdict::{Action, Code, Reason};
-use ss7guard_common::wire::sctp::Chunk;
+use ss7guard_common::wire::sctp::{Chunk, data_flag};
 use ss7guard_common::wire::{Address, Maybe, Remote};
 
 use crate::packet::{Linear, Paged, Skb};
@@ -23,7 +23,7 @@ struct Kernel<'a, const EGRESS: bool> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $fragment:ident, $note:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
             fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
@@ -47,6 +47,43 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
+            fn now(&mut self) -> u64 {
+                maps::ticks()
+            }
+
+            #[inline(always)]
+            fn split(&mut self, slot: u32) -> Option<&mut Split> {
+                maps::split(slot)
+            }
+
+            #[inline(always)]
+            fn note(&mut self, frame: &$reader, slot: u32, from: usize, payload: usize, len: usize) {
+                $note(frame.0, slot, from as u32, payload as u32, len as u32);
+            }
+
+            #[inline(always)]
+            fn pick(&mut self, base: u32, owner: u64, now: u64, _config: &Config) -> u32 {
+                maps::pick_split(base, owner, now)
+            }
+
+            #[inline(always)]
+            fn copy(&mut self, from: u32, to: u32) {
+                maps::copy_split(from, to);
+            }
+
+            #[inline(always)]
+            fn fragment(
+                &mut self,
+                frame: &$reader,
+                _config: &Config,
+                scope: Scope,
+                off: usize,
+                chunk: Chunk,
+            ) -> ChunkVerdict {
+                ChunkVerdict($fragment(frame.0, off as u32, chunk.word, scope.0))
+            }
+
+            #[inline(always)]
             fn count(&mut self, reason: Code, action: Action) {
                 maps::count($egress, reason, action);
             }
@@ -66,9 +103,9 @@ macro_rules! kernel_env {
     };
 }
 
-kernel_env!(Linear, false, judge_linear);
-kernel_env!(Paged, false, judge_paged);
-kernel_env!(Skb, true, judge_skb);
+kernel_env!(Linear, false, judge_linear, fragment_linear, note_linear);
+kernel_env!(Paged, false, judge_paged, fragment_paged, note_paged);
+kernel_env!(Skb, true, judge_skb, fragment_skb, note_skb);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -97,26 +134,81 @@ extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
-/// Rewrites one chunk; see [`classify::rewrite`]. Gives the checksum's change, or [`NOT_REWRITTEN`].
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn rewrite_linear(ctx: *mut xdp_md, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
-    rewrite_one(Linear(ctx), off, chunk, end, form)
+extern "C" fn fragment_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return NO_CONFIG };
+    let env = &mut Kernel::<false> { config };
+    split::fragment(&Linear(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn rewrite_paged(ctx: *mut xdp_md, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
-    rewrite_one(Paged(ctx), off, chunk, end, form)
+extern "C" fn fragment_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return NO_CONFIG };
+    let env = &mut Kernel::<false> { config };
+    split::fragment(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn note_linear(ctx: *mut xdp_md, slot: u32, from: u32, payload: u32, len: u32) -> u32 {
+    let Some(held) = maps::split(slot) else { return 0 };
+    split::note(&Linear(ctx), held, from as usize, payload as usize, len as usize);
+    1
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn note_paged(ctx: *mut xdp_md, slot: u32, from: u32, payload: u32, len: u32) -> u32 {
+    let Some(held) = maps::split(slot) else { return 0 };
+    split::note(&Paged(ctx), held, from as usize, payload as usize, len as usize);
+    1
+}
+
+/// Never called, as the next.
+#[inline(always)]
+const fn note_skb(_ctx: *mut __sk_buff, _slot: u32, _from: u32, _payload: u32, _len: u32) -> u32 {
+    0
+}
+
+/// Never called: what leaves is only looked at.
+#[inline(always)]
+const fn fragment_skb(_ctx: *mut __sk_buff, _off: u32, _chunk: u32, _scope: u32) -> u64 {
+    NO_CONFIG
+}
+
+/// Rewrites one chunk; see [`classify::rewrite`]. Low half of `how`: the end of the packet; above it, the form. Gives the checksum's change, or [`NOT_REWRITTEN`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn rewrite_linear(ctx: *mut xdp_md, off: u32, chunk: u32, how: u32, scope: u32) -> u64 {
+    rewrite_one(Linear(ctx), off, chunk, how, scope)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn rewrite_paged(ctx: *mut xdp_md, off: u32, chunk: u32, how: u32, scope: u32) -> u64 {
+    rewrite_one(Paged(ctx), off, chunk, how, scope)
 }
 
 /// More than a checksum.
 const NOT_REWRITTEN: u64 = u64::MAX;
 
 #[inline(always)]
-fn rewrite_one<W: WriteAt>(mut frame: W, off: u32, chunk: u32, end: u32, form: u32) -> u64 {
-    let chunk = Chunk::from_word(chunk);
-    match neutralise::chunk(&mut frame, off as usize, &chunk, end as usize, Form::from_u8(form as u8)) {
+fn rewrite_one<W: WriteAt>(mut frame: W, off: u32, chunk: u32, how: u32, scope: u32) -> u64
+where
+    for<'a> Kernel<'a, false>: Env<W>,
+{
+    let (chunk, off) = (Chunk::from_word(chunk), off as usize);
+    let (end, form) = ((how & 0xffff) as usize, Form::from_u8((how >> 16) as u8));
+    let delta = if chunk.flags & data_flag::BEGIN == 0 {
+        let Some(config) = maps::config() else { return NOT_REWRITTEN };
+        let env = &mut Kernel::<false> { config };
+        split::rewrite(&mut frame, config, Scope(scope), off, &chunk, end, env)
+    } else {
+        neutralise::chunk(&mut frame, off, &chunk, end, form)
+    };
+    match delta {
         Some(delta) => u64::from(delta.0),
         None => NOT_REWRITTEN,
     }
@@ -138,14 +230,16 @@ fn rewrite(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict) -> bool {
             }
         }
     }
+    let how = verdict.end() as u32 | (form as u32) << 16;
+    let scope = verdict.scope().0;
     let delta = |word: u64| (word != NOT_REWRITTEN).then_some(Delta(word as u32));
     if verdict.end() <= frame.len() {
-        classify::rewrite(&mut frame, verdict, form, |frame, off, chunk, end, form| {
-            delta(rewrite_linear(frame.0, off as u32, chunk.word, end as u32, form as u32))
+        classify::rewrite(&mut frame, verdict, |frame, off, chunk| {
+            delta(rewrite_linear(frame.0, off as u32, chunk.word, how, scope))
         })
     } else {
-        classify::rewrite(&mut Paged(ctx.ctx), verdict, form, |frame, off, chunk, end, form| {
-            delta(rewrite_paged(frame.0, off as u32, chunk.word, end as u32, form as u32))
+        classify::rewrite(&mut Paged(ctx.ctx), verdict, |frame, off, chunk| {
+            delta(rewrite_paged(frame.0, off as u32, chunk.word, how, scope))
         })
     }
 }

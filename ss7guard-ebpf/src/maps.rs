@@ -6,9 +6,10 @@ use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
-    self, BlockDetail, BlockHits, ClockSample, Config, Moment, PeerEntry, PeerTable, PuntCounter,
+    self, BlockDetail, BlockHits, ClockSample, Config, Moment, PeerEntry, PeerTable, PuntCounter, Split,
 };
 use ss7guard_common::classify::BlockHit;
+use ss7guard_common::classify::split::pick;
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Code};
 use ss7guard_common::wire::{Address, Maybe};
@@ -38,6 +39,8 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::COUNTER_SLOTS, 0);
 #[map]
 static PUNT_COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(abi::PUNT_COUNTERS, 0);
 #[map]
+static SPLITS: Array<Split> = Array::pinned(abi::SPLIT_SLOTS, 0);
+#[map]
 static CLOCK: Array<ClockSample> = Array::pinned(1, 0);
 #[map]
 pub static EVENTS: RingBuf = RingBuf::pinned(DEFAULT_RING, 0);
@@ -55,7 +58,7 @@ pub fn config() -> Option<&'static Config> {
 
 /// The kernel's tick counter: one load, where reading a clock in nanoseconds costs as much as a whole judgement.
 #[inline(always)]
-fn ticks() -> u64 {
+pub fn ticks() -> u64 {
     // SAFETY: no argument.
     unsafe { bpf_jiffies64() }
 }
@@ -112,6 +115,35 @@ pub fn form(config: &Config, address: &Address) -> Option<Form> {
     let table = PeerTable::unpack(config.peer_table)?;
     let entry = PEERS.get(abi::peer_slot(table, address))?;
     (entry.used == 1 && entry.address == address.0).then_some(Form::from_u8(entry.form))
+}
+
+/// The place with this number among the messages whose label lies in two fragments.
+#[inline(always)]
+pub fn split(slot: u32) -> Option<&'static mut Split> {
+    let split = SPLITS.get_ptr_mut(slot)?;
+    // SAFETY: an aligned map value of this type, any bit pattern of which is valid. Fragments of one association come
+    // one after the other; what two processors write at a time is a mix of octets, and judged as such.
+    Some(unsafe { &mut *split })
+}
+
+/// The place of a message with this owner; see [`pick`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn pick_split(base: u32, owner: u64, now: u64) -> u32 {
+    let Some(config) = config() else { return base };
+    pick(base, owner, now, config, |slot| SPLITS.get(slot))
+}
+
+/// Copies the octets of one place to another; 1 if both are there.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn copy_split(from: u32, to: u32) -> u32 {
+    let Some(from) = SPLITS.get(from) else { return 0 };
+    let Some(to) = split(to) else { return 0 };
+    for (to, from) in to.octets.iter_mut().zip(&from.octets) {
+        *to = *from;
+    }
+    1
 }
 
 /// Now, as an entry sees it.

@@ -46,14 +46,15 @@ pub struct Linear(pub *mut xdp_md);
 impl Linear {
     #[inline(always)]
     fn start(self) -> usize {
+        // Read anew each time: a value that is kept would be widened by a move, and is no packet pointer after it.
         // SAFETY: the context of the running program, as the kernel handed it over.
-        unsafe { (*self.0).data as usize }
+        unsafe { (&raw const (*self.0).data).read_volatile() as usize }
     }
 
     #[inline(always)]
     fn end(self) -> usize {
         // SAFETY: as above.
-        unsafe { (*self.0).data_end as usize }
+        unsafe { (&raw const (*self.0).data_end).read_volatile() as usize }
     }
 
     /// Octets in the linear part.

@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use bytemuck::Zeroable as _;
 use ss7guard_common::abi::{
-    BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, Side, counter_index,
+    BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, SPLIT_SLOTS, Side, Split,
+    counter_index,
 };
-use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed};
+use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed, split};
 use ss7guard_common::neutralise::{self, Form};
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
@@ -42,6 +44,8 @@ pub struct Host {
     /// Block entries by originating point code, with the hits of each; the first that matches counts.
     pub blocks: HashMap<u32, Vec<(BlockDetail, BlockHits)>>,
     counters: [u64; COUNTER_SLOTS as usize],
+    /// Messages whose label lies in two fragments; empty until the first of them.
+    splits: Vec<Split>,
 }
 
 impl Default for Host {
@@ -60,6 +64,7 @@ impl Host {
             flavour: Flavour::Itu,
             blocks: HashMap::new(),
             counters: [0; COUNTER_SLOTS as usize],
+            splits: Vec::new(),
         }
     }
 
@@ -151,12 +156,19 @@ impl Host {
     }
 }
 
-/// Carries out what a verdict says about the messages of a frame, as the kernel program does: rewrites those that are to
-/// be neutralised. False if something was out of reach, so that the frame is to be dropped.
-pub fn rewrite(frame: &mut [u8], verdict: &FrameVerdict, form: Form) -> bool {
-    classify::rewrite(frame, verdict, form, |frame, off, chunk, end, form| {
-        neutralise::chunk(frame, off, &chunk, end, form)
-    })
+impl Host {
+    /// Carries out what [`Host::classify`] has just said about the messages of a frame, as the kernel program does:
+    /// rewrites those that are to be neutralised. False if something was out of reach, so that the frame is to be dropped.
+    pub fn rewrite(&mut self, frame: &mut [u8], verdict: &FrameVerdict, form: Form, now_ns: u64) -> bool {
+        let (config, end, scope) = (self.config, verdict.end(), verdict.scope());
+        let mut env = HostEnv { host: self, acts: true, now_ns, observe: |_: &Observed| {} };
+        classify::rewrite(frame, verdict, |frame, off, chunk| {
+            if chunk.flags & sctp::data_flag::BEGIN == 0 {
+                return split::rewrite(frame, &config, scope, off, &chunk, end, &mut env);
+            }
+            neutralise::chunk(frame, off, &chunk, end, form)
+        })
+    }
 }
 
 /// Source and destination address of the IP packet in an Ethernet frame.
@@ -241,6 +253,21 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
 
     fn acts(&self) -> bool {
         self.acts
+    }
+
+    fn now(&mut self) -> u64 {
+        self.now_ns
+    }
+
+    fn pick(&mut self, base: u32, owner: u64, now: u64, config: &Config) -> u32 {
+        split::pick(base, owner, now, config, |slot| self.host.splits.get(slot as usize))
+    }
+
+    fn split(&mut self, slot: u32) -> Option<&mut Split> {
+        if self.host.splits.is_empty() {
+            self.host.splits.resize(SPLIT_SLOTS as usize, Split::zeroed());
+        }
+        self.host.splits.get_mut(slot as usize)
     }
 
     fn count(&mut self, reason: Code, action: Action) {

@@ -16,9 +16,6 @@ use tempfile::TempDir;
 use crate::corpus::binary;
 use crate::netns::{HOST_INTERFACE, Namespace};
 
-/// The lab's SCTP stack fills packets up with first fragments of as little as ten octets.
-const EXCEPTIONS: &str = "[exceptions]\nsctp_short_first_fragment = \"punt\"";
-
 /// A firewall's files, and its controller while that runs.
 pub struct Firewall<'a> {
     namespace: &'a Namespace,
@@ -38,7 +35,7 @@ impl<'a> Firewall<'a> {
         let text = format!(
             "schema = 1\n[network]\ninterfaces = [\"{HOST_INTERFACE}\"]\n{network}\n[paths]\nrun_dir = \"{path}/run\"\n\
              bpffs = \"{path}/bpf\"\nevents = \"{path}/events.jsonl\"\n[limits]\nring_bytes = \"4MiB\"\n\
-             block_entries = 4096\n{EXCEPTIONS}\n{rest}\n"
+             block_entries = 4096\n{rest}\n"
         );
         let firewall = Self { namespace, folder, controller: None, log: Arc::default() };
         fs::write(firewall.config(), text)?;

@@ -126,6 +126,10 @@ pub fn read_data(message: &[u8]) -> Option<(u32, &[u8])> {
         let len = usize::from(u16::from_be_bytes([message[at + 2], message[at + 3]]));
         if tag == 0x0210 {
             let value = message.get(at + 4..at + len)?;
+            // Another user part than SCCP is nobody's here.
+            if *value.get(8)? != 3 {
+                return None;
+            }
             return Some((u32::from_be_bytes(value.get(..4)?.try_into().ok()?), value.get(12..)?));
         }
         at += len.next_multiple_of(4).max(4);

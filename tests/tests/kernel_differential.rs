@@ -9,7 +9,7 @@ use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
 use ss7guard_userspace::config::OnBlock;
 use ss7guard_userspace::enforce::BlockRequest;
-use ss7guard_userspace::host::{Host, rewrite};
+use ss7guard_userspace::host::Host;
 
 const FRAMES: usize = 200_000;
 
@@ -20,9 +20,17 @@ fn seeds() -> Vec<Vec<u8>> {
     let short = data(FIRST, 3, &m3ua_data(0x203f)[..20]);
     let tiny = data(FIRST, 3, &m3ua_data(0x203f)[..3]);
     let first = data(FIRST, 3, &m3ua_data(0x203f)[..50]);
-    let many = [sack(), ok.clone(), bad.clone(), first, data(LAST, 3, &[1; 30]), short, tiny, bad.clone()];
+    let many =
+        [sack(), ok.clone(), bad.clone(), first, data(LAST, 3, &[1; 30]), short.clone(), tiny, bad.clone()];
     let mut auth = vec![15, 0, 0, 28, 0, 0, 0, 1];
     auth.resize(28, 7);
+    // The label in two fragments, in either order, in one packet and in two.
+    let rest = |code, from: usize, tsn| {
+        let mut chunk = data(LAST, 3, &m3ua_data(code)[from..]);
+        chunk[7] = tsn;
+        chunk
+    };
+    let good_short = data(FIRST, 3, &m3ua_data(0x1009)[..20]);
     let dropped = data(WHOLE, 3, &m3ua_data(0x2040));
     vec![
         Frame::ipv4(132, &[]).sctp(1, std::slice::from_ref(&ok)).build(),
@@ -34,10 +42,17 @@ fn seeds() -> Vec<Vec<u8>> {
             .sctp(1, &[i_data(WHOLE, 3, &m3ua_data(0x203f))])
             .build(),
         Frame::ipv6(132, &[]).sctp(1, &[sack(), bad.clone()]).build(),
-        Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])]).sctp(1, &[ok]).build(),
+        Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])])
+            .sctp(1, &[ok.clone()])
+            .build(),
         Frame::ipv4(17, &[]).payload(&[0x26, 0xab, 0, 1, 0, 8, 0, 0]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), auth, bad.clone()]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), dropped]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[short.clone()]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[rest(0x203f, 20, 10), ok.clone()]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[short.clone(), rest(0x203f, 20, 10)]).build(),
+        Frame::ipv6(132, &[]).sctp(1, &[rest(0x203f, 20, 10), short.clone(), bad.clone()]).build(),
+        Frame::ipv6(132, &[]).sctp(1, &[rest(0x1009, 20, 10), good_short]).build(),
         Frame::other(0x0806, &[0; 46]).build(),
     ]
 }
@@ -108,7 +123,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
             let expected = if verdict.verdict.drops() { DROP } else { PASS };
             assert_eq!(action, expected, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");
             if verdict.rewrites() {
-                assert!(rewrite(&mut wanted, &verdict, Form::BeatAck), "frame {number}: {verdict:?}");
+                assert!(host.rewrite(&mut wanted, &verdict, Form::BeatAck, 0), "frame {number}: {verdict:?}");
                 rewritten += 1;
             }
             assert_eq!(out, wanted, "{mode:?} frame {number}: {verdict:?}\n{frame:02x?}");

@@ -72,7 +72,8 @@ fn innocent(ids: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
     ids.map(|id| (INNOCENT, id)).collect()
 }
 
-/// 10,000 messages on eight streams, each tenth of them blocked.
+/// 10,000 messages on eight streams, each tenth of them blocked, all at once: the stack fills its packets up, and cuts
+/// messages before and in their labels.
 fn ten_thousand(wire: &Wire, world: &str) -> Link {
     let link = Link::up(wire, world, false);
     let is_blocked = |id: u32| id % 10 == 3;
@@ -81,9 +82,8 @@ fn ten_thousand(wire: &Wire, world: &str) -> Link {
             let opc = if is_blocked(id) { NEUTRALISED } else { INNOCENT };
             link.asp.send((id % 8) as u16 + 1, message(opc, id, 0));
         }
-        // A queue in the stack would be cut anywhere to fill packets, also before a message's label.
-        link.gateway.wait_delivered((ten as usize + 1) * 9, PATIENCE).expect(world);
     }
+    link.gateway.wait_delivered(9_000, PATIENCE).expect(world);
     link.asp.wait_acknowledged(PATIENCE).expect(world);
     assert_eq!(link.arrived(), innocent((0..10_000).filter(|id| !is_blocked(*id))), "{world}");
     link.is_unharmed(world);
@@ -108,7 +108,6 @@ fn together_and_in_pieces(wire: &Wire, world: &str, interleaving: bool) -> Link 
             messages.push((1, message(if bad { NEUTRALISED } else { INNOCENT }, id, filling)));
         }
         link.asp.send_together(messages);
-        // As above: no queue.
         link.gateway.wait_delivered(good.len(), PATIENCE).expect(world);
         if filling > 0 {
             link.asp.wait_acknowledged(PATIENCE).expect(world);
@@ -170,6 +169,13 @@ fn what_is_neutralised_does_not_arrive_and_sctp_does_not_notice() {
         links
     });
     assert!(firewall.counted("blocked_point_code", "neutralise").expect("stats") >= 2_000);
+    let cut = firewall.counted("sctp_short_first_fragment", "punt").expect("stats");
+    let for_nobody: u64 = links.iter().map(|link| link.gateway.for_nobody()).sum();
+    println!(
+        "{cut} messages were cut before their label; {for_nobody} of them were blocked and came without label"
+    );
+    assert!(cut > 100 && for_nobody > 0 && for_nobody < cut, "{cut} {for_nobody}");
+    assert_eq!(firewall.counted("sctp_short_first_fragment", "neutralise").expect("stats"), 0);
     assert!(firewall.counted("blocked_point_code", "drop").expect("stats") > 0);
     // As long as an unacknowledged message would need to be given up.
     thread::sleep(Duration::from_secs(60));

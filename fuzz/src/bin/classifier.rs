@@ -9,7 +9,7 @@ use ss7guard_common::read::MAX_OFFSET;
 use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 use ss7guard_fuzz::facts;
-use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints, rewrite};
+use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints};
 use ss7guard_userspace::inspect::message::Message;
 use ss7guard_userspace::inspect::sccp::Flavour;
 
@@ -78,7 +78,9 @@ fn rewritten(frame: &[u8], verdict: &FrameVerdict) {
     }
     for form in Form::ALL {
         let mut frame = frame.to_vec();
-        assert!(rewrite(&mut frame, verdict, form), "{form:?}: {verdict:?}");
+        let mut host = host(Mode::Enforce);
+        let _ = host.classify(&frame, Remote::Source, 0, |_| {});
+        assert!(host.rewrite(&mut frame, verdict, form, 0), "{form:?}: {verdict:?}");
         let (again, blocked) = judge(&frame, Mode::Enforce, Remote::Source);
         assert!(!blocked && !again.rewrites(), "{form:?}: {verdict:?}, then {again:?}");
     }

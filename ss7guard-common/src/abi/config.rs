@@ -66,9 +66,11 @@ pub struct Config {
     pub lists: u32,
     /// Zero.
     pub _pad2: u32,
+    /// A number that senders do not know: they cannot choose whose place in a table they take.
+    pub seed: u64,
 }
 
-super::kernel_abi!(Config, 72);
+super::kernel_abi!(Config, 80);
 
 /// Bits of [`Config::flags`]: what costs time and is needed by few.
 pub mod config_flag {
@@ -99,6 +101,7 @@ impl Config {
             linger: 0,
             lists: 0,
             _pad2: 0,
+            seed: 0,
         };
         for reason in Reason::ALL {
             config.set_policy(*reason, reason.default_action());

@@ -8,6 +8,7 @@ mod config;
 mod counters;
 mod event;
 mod peer;
+mod split;
 
 pub use block::{
     ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN,
@@ -17,6 +18,8 @@ pub use config::{Config, Mode, PORTS, REASON_SLOTS, config_flag};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
 pub use event::{EVENT_CAPTURE_LEN, Event, event_flag};
 pub use peer::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, Side, peer_slot};
+
+pub use split::{SPLIT_LATER_AT, SPLIT_OCTETS, SPLIT_ROOM, SPLIT_SLOTS, Split, split_kind};
 
 /// Version of everything in this module.
 pub const ABI_VERSION: u32 = 2;
@@ -43,8 +46,11 @@ pub mod name {
     pub const EVENTS: &str = "EVENTS";
     /// `Array<ClockSample>`, one element.
     pub const CLOCK: &str = "CLOCK";
+    /// `Array<Split>`: messages whose label lies in two fragments.
+    pub const SPLITS: &str = "SPLITS";
     /// Every map that is pinned.
-    pub const PINNED_MAPS: [&str; 10] = [
+    pub const PINNED_MAPS: [&str; 11] = [
+        SPLITS,
         CLOCK,
         CONFIG,
         BLOCK_BITS,

@@ -18,6 +18,8 @@ impl ChunkVerdict {
     pub(super) const NEUTRALISE: u64 = 1 << Self::NEUTRALISE_SHIFT;
     pub(super) const DROP: u64 = 1 << 11;
     pub(super) const EVIDENCE: u64 = 1 << 12;
+    /// No judgement: a fragment that is judged together with another one.
+    pub(super) const SPLIT: Self = Self(1 << 63);
     /// Set in every judgement, so that "none yet" is another number.
     pub(super) const JUDGED: u64 = 1 << 13;
 
@@ -180,6 +182,13 @@ impl FrameVerdict {
     #[must_use]
     pub const fn rewrites(&self) -> bool {
         self.verdict.neutralises() && !self.verdict.drops()
+    }
+
+    /// Where the packet is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// Offset after the last octet of the SCTP packet.

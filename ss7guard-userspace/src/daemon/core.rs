@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -128,7 +129,10 @@ impl Core {
 
     /// Writes peers, the CONFIG record and the configuration's entries.
     pub(super) fn install_policy(&mut self) -> Result<()> {
+        let before = self.list.arrays().config()?;
         let mut record = self.config.kernel_record();
+        record.lists = before.lists;
+        record.seed = if before.seed == 0 { RandomState::new().hash_one(0) } else { before.seed };
         record.peer_table = self.list.arrays_mut().write_peers(&self.config.peers)?;
         self.list.arrays_mut().set_config(record)?;
         for block in self.config.blocks.clone() {

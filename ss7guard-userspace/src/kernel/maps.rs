@@ -6,7 +6,7 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
     self, ABI_VERSION, BlockDetail, BlockHits, ClockSample, Config, INDEX_LANES, PeerEntry, PuntCounter,
-    counter_index, name,
+    Split, counter_index, name,
 };
 use ss7guard_common::verdict::{Action, Reason};
 
@@ -165,7 +165,8 @@ fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
 /// Holds the sizes of the pinned maps against this version's.
 fn check_shape(bpffs: &Path) -> Result<(), KernelError> {
     let index_len = abi::POINT_CODE_SPACE / INDEX_LANES as u32;
-    let shapes: [(&str, usize, Option<u32>); 9] = [
+    let shapes: [(&str, usize, Option<u32>); 10] = [
+        (name::SPLITS, size_of::<Split>(), Some(abi::SPLIT_SLOTS)),
         (name::CLOCK, size_of::<ClockSample>(), Some(1)),
         (name::CONFIG, size_of::<Config>(), Some(1)),
         (name::BLOCK_BITS, 8, Some(abi::POINT_CODE_SPACE / 64)),

@@ -121,7 +121,7 @@ impl Endpoint {
         }
     }
 
-    /// Hands messages to the stack while few are unacknowledged: what it queues, it would cut anywhere to fill packets.
+    /// Hands messages to the stack.
     fn feed(&mut self) {
         while self.sctp.get_metrics().is_none_or(|metrics| metrics.unack_data_count < IN_FLIGHT)
             && let Some((stream, payload)) = self.outbox.pop_front()
@@ -234,6 +234,10 @@ impl Endpoint {
             }
             return;
         }
+        if message.get(2..4) == Some(&[1, 1]) {
+            self.lock().for_nobody += 1;
+            return;
+        }
         if message.get(2..4) == Some(&[0, 0]) {
             self.lock().errors += 1;
         }
@@ -287,8 +291,9 @@ impl Endpoint {
 /// Messages that wait for the stack at most.
 const OUTBOX: usize = 20_000;
 
-/// Chunks without acknowledgement at most, before the next message goes out: fewer than the first congestion window holds.
-const IN_FLIGHT: usize = 8;
+/// Chunks without acknowledgement at most, before the next message goes out: so many that the stack queues messages, and
+/// cuts them anywhere to fill packets, as it does in life.
+const IN_FLIGHT: usize = 2_000;
 
 /// Octets that wait in a socket at most.
 const RECEIVE_BUFFER: usize = 8 << 20;

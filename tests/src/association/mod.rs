@@ -55,6 +55,7 @@ struct Shared {
     ended: Option<String>,
     heard: Vec<Vec<u8>>,
     delivered: Vec<Delivered>,
+    for_nobody: u64,
 }
 
 enum Order {
@@ -229,6 +230,12 @@ impl Peer {
     #[must_use]
     pub fn is_interleaved(&self) -> bool {
         self.with(|shared| shared.interleaved)
+    }
+
+    /// DATA messages that came and are for no user part here.
+    #[must_use]
+    pub fn for_nobody(&self) -> u64 {
+        self.with(|shared| shared.for_nobody)
     }
 
     /// Every message that was delivered here.
