@@ -35,6 +35,12 @@ pub fn asp_active(routing_context: u32) -> Vec<u8> {
     )
 }
 
+/// Heartbeat with this Heartbeat Data.
+#[must_use]
+pub fn beat(value: &[u8]) -> Vec<u8> {
+    message(3, 3, &[parameter(0x0009, value)])
+}
+
 /// The answer to an ASP state or traffic maintenance message; `None` for others.
 #[must_use]
 pub fn answer(request: &[u8]) -> Option<Vec<u8>> {
@@ -71,12 +77,22 @@ pub fn data(label: Label, network_appearance: Option<u32>, user_part: &[u8]) -> 
         parameters.push(parameter(0x0200, &appearance.to_be_bytes()));
     }
     parameters.push(parameter(0x0006, &1u32.to_be_bytes()));
+    parameters.push(payload(label, user_part));
+    message(1, 1, &parameters)
+}
+
+/// DATA with Protocol Data alone.
+#[must_use]
+pub fn protocol_data(label: Label, user_part: &[u8]) -> Vec<u8> {
+    message(1, 1, &[payload(label, user_part)])
+}
+
+fn payload(label: Label, user_part: &[u8]) -> Vec<u8> {
     let mut protocol_data = label.opc.to_be_bytes().to_vec();
     protocol_data.extend(label.dpc.to_be_bytes());
     protocol_data.extend([3, label.ni, 0, label.sls]);
     protocol_data.extend_from_slice(user_part);
-    parameters.push(parameter(0x0210, &protocol_data));
-    message(1, 1, &parameters)
+    parameter(0x0210, &protocol_data)
 }
 
 /// Originating point code and user part of a DATA message made by [`data`].
