@@ -19,6 +19,9 @@ use crate::netns::{HOST_INTERFACE, Namespace};
 /// The lab's SCTP stack fills packets up with first fragments of as little as ten octets.
 const EXCEPTIONS: &str = "[exceptions]\nsctp_short_first_fragment = \"punt\"";
 
+/// How long a controller may take until it is ready: an emulated machine verifies the programs for a while.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
 /// A firewall's files, and its controller while that runs.
 pub struct Firewall<'a> {
     namespace: &'a Namespace,
@@ -74,7 +77,7 @@ impl<'a> Firewall<'a> {
             }
         });
         self.controller = Some(child);
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + READY_WITHIN;
         while !self.log().iter().any(|line| line.starts_with("ready: ")) {
             let ended = self.controller.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
             if ended || Instant::now() > end {

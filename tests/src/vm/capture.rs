@@ -209,10 +209,9 @@ impl Capture {
         let reader = thread::Builder::new().name("capture".to_owned()).spawn(move || {
             while !ended.load(Ordering::Relaxed) {
                 match socket.receive(Duration::from_millis(100)) {
-                    Ok(Some(frame)) => noted
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((SystemTime::now(), frame)),
+                    Ok(Some(frame)) => {
+                        noted.lock().unwrap_or_else(PoisonError::into_inner).push((SystemTime::now(), frame))
+                    }
                     Ok(None) => {}
                     Err(error) => return eprintln!("capture: {error:#}"),
                 }

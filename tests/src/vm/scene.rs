@@ -116,7 +116,11 @@ pub fn carrying(form: Form, opc: u32, user_part: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Says what is missing, twice or too much.
-pub fn check_delivered(what: &str, delivered: &[(u32, u32)], wanted: impl Iterator<Item = u32>) -> Result<()> {
+pub fn check_delivered(
+    what: &str,
+    delivered: &[(u32, u32)],
+    wanted: impl Iterator<Item = u32>,
+) -> Result<()> {
     let blocked = delivered.iter().filter(|(opc, _)| *opc == BLOCKED).count();
     ensure!(blocked == 0, "{what}: {blocked} blocked messages were delivered");
     let mut ids: Vec<u32> = delivered.iter().map(|(_, id)| *id).collect();

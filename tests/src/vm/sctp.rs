@@ -185,8 +185,7 @@ impl Association {
         let fd = self.socket.as_raw_fd();
         let (to, len_to) = (octets.as_mut_ptr().cast(), &raw mut len);
         // SAFETY: `octets` has `len` octets, into which the kernel writes, and says in `len` how many.
-        let result =
-            unsafe { libc::getsockopt(fd, i32::from(SCTP), number::GET_ASSOC_STATS, to, len_to) };
+        let result = unsafe { libc::getsockopt(fd, i32::from(SCTP), number::GET_ASSOC_STATS, to, len_to) };
         ensure!(result == 0, "statistics of an association: {}", io::Error::last_os_error());
         let counter = |index: usize| {
             let at = STATISTICS_AT + 8 * index;
