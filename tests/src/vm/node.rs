@@ -88,23 +88,15 @@ impl Node {
         Self::over(Association::connect(namespace, local, remote, max_segment)?, false)
     }
 
-    /// An application server process, active for a routing context.
+    /// Becomes active for a routing context, as an application server process.
     ///
     /// # Errors
     /// The gateway does not answer.
-    pub fn asp(
-        namespace: &Namespace,
-        local: SocketAddr,
-        remote: SocketAddr,
-        routing_context: u32,
-        max_segment: Option<u32>,
-    ) -> Result<Self> {
-        let node = Self::connect(namespace, local, remote, max_segment)?;
-        node.send(0, &m3ua::asp_up())?;
-        node.wait("ASP Up Ack", |node| node.count(kind::ASPUP_ACK) > 0)?;
-        node.send(0, &m3ua::asp_active(routing_context))?;
-        node.wait("ASP Active Ack", |node| node.count(kind::ASPAC_ACK) > 0)?;
-        Ok(node)
+    pub fn activate(&self, routing_context: u32) -> Result<()> {
+        self.send(0, &m3ua::asp_up())?;
+        self.wait("ASP Up Ack", |node| node.count(kind::ASPUP_ACK) > 0)?;
+        self.send(0, &m3ua::asp_active(routing_context))?;
+        self.wait("ASP Active Ack", |node| node.count(kind::ASPAC_ACK) > 0)
     }
 
     fn over(association: Association, gateway: bool) -> Result<Self> {

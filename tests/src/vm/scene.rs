@@ -5,10 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::firewall::Firewall;
 use crate::m3ua::{self, Label};
 use crate::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
 use crate::traffic::Kind;
-use crate::vm::gateway::B_POINT_CODE;
+use crate::vm::gateway::{self, B_POINT_CODE, Gateway};
+use crate::vm::node::{Node, Waiting, kind};
+use crate::vm::sctp;
 
 /// Address of the peer in the world.
 pub const WORLD: &str = "10.7.0.11";
@@ -134,5 +137,145 @@ pub fn check_delivered(
         ids.len(),
         wanted.len()
     );
+    Ok(())
+}
+
+/// A namespace behind the firewall's host, which relays or bridges to it and has no address itself.
+#[derive(Debug)]
+pub struct Behind {
+    /// The namespace; it has the address [`HOST`].
+    pub namespace: Namespace,
+}
+
+/// Interface of the firewall's host towards what is behind it.
+pub const INNER_INTERFACE: &str = "in0";
+/// Interface of what is behind it.
+pub const BEHIND_INTERFACE: &str = "sig1";
+
+impl Behind {
+    /// Makes it, without offloads, and takes the address from the firewall's host.
+    ///
+    /// # Errors
+    /// Not root, or a tool is missing.
+    pub fn new(wire: &Wire) -> Result<Self> {
+        let namespace = Namespace::new("behind")?;
+        let (inner, behind) = (INNER_INTERFACE, BEHIND_INTERFACE);
+        let name = namespace.name();
+        wire.host.ip(&["link", "add", inner, "type", "veth", "peer", "name", behind, "netns", name])?;
+        wire.host.ip(&["addr", "flush", "dev", HOST_INTERFACE])?;
+        namespace.ip(&["addr", "add", &format!("{HOST}/24"), "dev", behind])?;
+        bare(&wire.host, inner)?;
+        bare(&namespace, behind)?;
+        wire.host.ip(&["link", "set", inner, "up"])?;
+        namespace.ip(&["link", "set", behind, "up"])?;
+        Ok(Self { namespace })
+    }
+}
+
+/// A firewall between peers in the world and two receivers: a plain reader, and osmo-stp, which passes on to B.
+pub struct Scene<'a> {
+    /// The peer of osmo-stp.
+    pub a: Node,
+    /// Where osmo-stp passes messages on to.
+    pub b: Node,
+    /// The peer of the reader.
+    pub c: Node,
+    /// The reader.
+    pub reader: Node,
+    /// osmo-stp.
+    pub gateway: Gateway,
+    /// The firewall.
+    pub firewall: Firewall<'a>,
+    world: &'a Namespace,
+    receivers: &'a Namespace,
+}
+
+impl<'a> Scene<'a> {
+    /// Starts the firewall with this configuration, and the receivers in a namespace; brings all associations up. With
+    /// `max_segment`, the peers in the world send no chunk with more octets.
+    ///
+    /// # Errors
+    /// Something does not come up.
+    pub fn start(
+        wire: &'a Wire,
+        receivers: &'a Namespace,
+        rest: &str,
+        max_segment: Option<u32>,
+    ) -> Result<Self> {
+        const C_PORT: u16 = 10_003;
+        let mut firewall = Firewall::new(&wire.host, NETWORK, rest)?;
+        firewall.start()?;
+        let gateway = Gateway::start(receivers, WORLD, HOST)?;
+        let (a_at, b_at) = (at(WORLD, gateway::A_PORT), at("127.0.0.1", gateway::B_PORT));
+        let b = Node::connect(receivers, b_at, at("127.0.0.1", gateway::PORT), None)?;
+        b.activate(gateway::B_CONTEXT)?;
+        let a = Node::connect(&wire.world, a_at, at(HOST, gateway::PORT), max_segment)?;
+        a.activate(gateway::A_CONTEXT)?;
+        let waiting = Waiting::at(receivers, at(HOST, READER_PORT))?;
+        let c = Node::connect(&wire.world, at(WORLD, C_PORT), at(HOST, READER_PORT), max_segment)?;
+        let reader = waiting.accept()?;
+        c.activate(gateway::A_CONTEXT)?;
+        Ok(Self { a, b, c, reader, gateway, firewall, world: &wire.world, receivers })
+    }
+
+    /// Both ways: its name, who sends, who receives.
+    #[must_use]
+    pub fn ways(&self) -> [(&'static str, &Node, &Node); 2] {
+        [("osmo-stp", &self.a, &self.b), ("reader", &self.c, &self.reader)]
+    }
+
+    /// Waits until so many DATA messages were delivered at the end of each way; then asks for a heartbeat, whose answer
+    /// says that the association lives.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn wait_delivered(&self, count: usize) -> Result<()> {
+        for (name, sender, receiver) in self.ways() {
+            receiver.wait(&format!("{name}: {count} messages"), |node| node.count(kind::DATA) >= count)?;
+            sender.beat()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that nobody has noticed anything: no M3UA error, no abort, no wrong checksum, and chunks sent again only if
+    /// frames were lost.
+    ///
+    /// # Errors
+    /// Somebody has.
+    pub fn check_unnoticed(&self, lost: bool) -> Result<()> {
+        for node in [&self.a, &self.b, &self.c, &self.reader] {
+            ensure!(node.ended().is_none(), "an association has ended: {:?}", node.ended());
+            ensure!(node.count(kind::ERR) == 0, "M3UA errors were received: {:?}", node.tally());
+        }
+        for (name, sender, _) in self.ways() {
+            let statistics = sender.statistics()?;
+            println!("{name}: {statistics:?}; received by the sender, by class and type: {:?}", sender.tally());
+            ensure!(lost || statistics.retransmitted == 0, "{name}: {statistics:?}");
+        }
+        for (namespace, who) in [(self.world, "world"), (self.receivers, "receivers")] {
+            for name in ["SctpAborteds", "SctpChecksumErrors"] {
+                let count = sctp::counter(namespace, name)?;
+                ensure!(count == 0, "{who}: {name} {count}");
+            }
+        }
+        let log = self.gateway.log()?;
+        let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        ensure!(errors.is_empty(), "osmo-stp: {}", errors.join("\n"));
+        Ok(())
+    }
+}
+
+/// Checks that a blocked message arrived as a Heartbeat Acknowledgement that a receiver may pass over: one parameter,
+/// Heartbeat Data, over the rest (RFC 4666, section 3.5.6).
+///
+/// # Errors
+/// It is another message, or its lengths do not fit.
+pub fn check_beat_ack(octets: &[u8]) -> Result<()> {
+    const HEARTBEAT_DATA: u16 = 9;
+    let len = u32::try_from(octets.len())?;
+    let header = [&[1, 0, 3, 6], &len.to_be_bytes()[..]].concat();
+    ensure!(octets.get(..8) == Some(&header[..]), "header {:02x?}, {len} octets", octets.get(..8));
+    let parameter = [HEARTBEAT_DATA.to_be_bytes(), u16::try_from(len - 8)?.to_be_bytes()].concat();
+    ensure!(octets.get(8..12) == Some(&parameter[..]), "parameter {:02x?}, {len} octets", octets.get(8..12));
     Ok(())
 }
