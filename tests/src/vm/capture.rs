@@ -240,9 +240,16 @@ impl Capture {
     pub fn check_checksums(&self) -> Result<usize> {
         let frames = self.frames();
         ensure!(!frames.is_empty(), "the capture is empty");
-        let wrong = frames.iter().filter_map(|frame| sctp(frame)).filter(|packet| !checksum_is_right(packet));
-        let wrong = wrong.count();
-        ensure!(wrong == 0, "{wrong} of {} packets have a wrong checksum", frames.len());
+        let packets = frames.iter().filter_map(|frame| sctp(frame));
+        let wrong: Vec<&[u8]> = packets.filter(|packet| !checksum_is_right(packet)).collect();
+        ensure!(
+            wrong.is_empty(),
+            "{} of {} packets have a wrong checksum; the first one of {} octets begins {:02x?}",
+            wrong.len(),
+            frames.len(),
+            wrong[0].len(),
+            &wrong[0][..wrong[0].len().min(48)]
+        );
         Ok(frames.len())
     }
 
