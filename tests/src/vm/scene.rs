@@ -249,7 +249,10 @@ impl<'a> Scene<'a> {
         }
         for (name, sender, _) in self.ways() {
             let statistics = sender.statistics()?;
-            println!("{name}: {statistics:?}; received by the sender, by class and type: {:?}", sender.tally());
+            println!(
+                "{name}: {statistics:?}; received by the sender, by class and type: {:?}",
+                sender.tally()
+            );
             ensure!(lost || statistics.retransmitted == 0, "{name}: {statistics:?}");
         }
         for (namespace, who) in [(self.world, "world"), (self.receivers, "receivers")] {
