@@ -20,6 +20,7 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
     }
     let scene = Scene::start(&wire, &wire.host, &block("neutralise"), max_segment).expect("scene");
     let capture = Capture::start(&wire.host, HOST_INTERFACE).expect("capture");
+    let innocent = || (0..MESSAGES).filter(|id| !is_blocked(*id));
     for id in 0..MESSAGES {
         let opc = if is_blocked(id) { BLOCKED } else { INNOCENT };
         let mut user_part = Kind::UpdateLocation.begin(id);
@@ -28,8 +29,11 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
         for (_, sender, _) in scene.ways() {
             sender.send(1 + (id % 4) as u16, &octets).expect("send");
         }
+        // Not more at once than the ring of a veth interface holds.
+        if id % 10 == 9 {
+            scene.wait_delivered(innocent().filter(|other| *other <= id).count()).expect("messages");
+        }
     }
-    let innocent = || (0..MESSAGES).filter(|id| !is_blocked(*id));
     scene.wait_delivered(innocent().count()).expect("messages");
     for (name, _, receiver) in scene.ways() {
         check_delivered(name, &receiver.delivered(), innocent()).expect("delivered");

@@ -178,7 +178,9 @@ fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
     let mut red = Vec::new();
     for series in args.kernel.map_or(Series::ALL.to_vec(), |series| vec![series]) {
         eprintln!("\n--- Linux {} ---", series.name());
-        let environment = [("SS7GUARD_BIN", binary()?.display().to_string())];
+        // More than the guest's processors: the longest test waits most of its time.
+        let threads = ("RUST_TEST_THREADS", "4".to_owned());
+        let environment = [("SS7GUARD_BIN", binary()?.display().to_string()), threads];
         let job = Job { series, script: script.clone(), environment: &environment, patience: GUEST_PATIENCE };
         let code = vm::run(&job, |line| {
             println!("{line}");

@@ -149,7 +149,7 @@ impl Node {
             if Instant::now() > end {
                 bail!("{what}: not in {PATIENCE:?}; received {:?}", self.tally());
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
