@@ -193,10 +193,13 @@ fn is_being_checked(packet: &[u8]) -> bool {
     packet.get(8..12) == Some(&[0; 4])
 }
 
+/// When a frame was seen, and its octets.
+type Timed = (SystemTime, Vec<u8>);
+
 /// Frames of a while, and when they were seen.
 #[derive(Debug)]
 pub struct Capture {
-    frames: Arc<Mutex<Vec<(SystemTime, Vec<u8>)>>>,
+    frames: Arc<Mutex<Vec<Timed>>>,
     stop: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -215,7 +218,7 @@ impl Capture {
             while !ended.load(Ordering::Relaxed) {
                 match socket.receive(Duration::from_millis(100)) {
                     Ok(Some(frame)) => {
-                        noted.lock().unwrap_or_else(PoisonError::into_inner).push((SystemTime::now(), frame))
+                        noted.lock().unwrap_or_else(PoisonError::into_inner).push((SystemTime::now(), frame));
                     }
                     Ok(None) => {}
                     Err(error) => return eprintln!("capture: {error:#}"),
