@@ -16,6 +16,9 @@ use tempfile::TempDir;
 use crate::corpus::binary;
 use crate::netns::{HOST_INTERFACE, Namespace};
 
+/// How long a controller may take until it is ready: an emulated machine verifies the programs for a while.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
 /// A firewall's files, and its controller while that runs.
 pub struct Firewall<'a> {
     namespace: &'a Namespace,
@@ -71,7 +74,7 @@ impl<'a> Firewall<'a> {
             }
         });
         self.controller = Some(child);
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + READY_WITHIN;
         while !self.log().iter().any(|line| line.starts_with("ready: ")) {
             let ended = self.controller.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
             if ended || Instant::now() > end {

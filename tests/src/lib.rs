@@ -13,3 +13,4 @@ pub mod pieces;
 pub mod program;
 pub mod random;
 pub mod traffic;
+pub mod vm;

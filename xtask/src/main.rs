@@ -9,6 +9,7 @@ mod run;
 mod sanitizer;
 mod setup;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -31,8 +32,10 @@ enum Verb {
     Build,
     /// Formatting, clippy on host and kernel code, architecture invariants
     Lint,
-    /// Build and run the test tiers: unit, kernel, netns, cli, corpus
+    /// Build and run the test tiers: unit, kernel, netns, cli, corpus; vm by name
     Test(test::Args),
+    /// Run a command under another kernel in a virtual machine, with the host's files read-only
+    Vm(vm::Args),
     /// Run the fuzz targets and the properties that they state
     Fuzz(fuzz::Args),
     /// The firewall at work between real associations in network namespaces
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Build => setup::ensure(setup::Need::Build).and_then(|()| build::all(build::Profile::Dev)),
         Verb::Lint => setup::ensure(setup::Need::Lint).and_then(|()| lint::run()),
         Verb::Test(args) => test::run(&args),
+        Verb::Vm(args) => vm::command(&args),
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Demo(args) => run::run("ss7guard-demo", setup::Need::Lab, &args),
         Verb::Bench(args) => run::run("ss7guard-bench", setup::Need::Bench, &args),

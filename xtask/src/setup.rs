@@ -8,7 +8,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 
 use crate::build::{run, target};
-use crate::sanitizer;
+use crate::{sanitizer, vm};
 
 /// What is needed for what.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Lint,
     /// Namespaces and live tests.
     Lab,
+    /// Other kernels in a virtual machine.
+    Vm,
     /// Measuring against other tools.
     Bench,
     /// All of it.
@@ -174,6 +176,14 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
             found: Path::new("/sys/kernel/btf/vmlinux").exists().then(|| "there".to_owned()),
             fix: Fix::Person("use a kernel with CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_SYSCALL"),
         });
+    }
+    if matches!(need, Need::Vm | Need::All) {
+        probes.push(tool(vm::QEMU, &["--version"], "qemu-system-x86", "other kernels"));
+        probes.push(tool("osmo-stp", &["--version"], "osmo-stp", "other kernels"));
+    }
+    if need == Need::Vm {
+        probes.push(tool("ethtool", &["--version"], "ethtool", "other kernels"));
+        probes.push(tool("tshark", &["--version"], "tshark", "other kernels"));
     }
     if need >= Need::Bench {
         probes.push(tool("ethtool", &["--version"], "ethtool", "comparison"));

@@ -2,14 +2,19 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::build::{self, Profile};
 use crate::setup::{self, Need};
+use crate::vm::{self, Job, Series};
+
+/// How long the tests may take under one kernel; several times what they need on two idle cores.
+const GUEST_PATIENCE: Duration = Duration::from_secs(1_200);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tier {
@@ -23,10 +28,13 @@ pub(crate) enum Tier {
     Cli,
     /// The labelled corpus, where it is.
     Corpus,
+    /// Kernel SCTP and a signalling gateway under other kernels, in virtual machines.
+    Vm,
 }
 
 impl Tier {
-    const ALL: [Self; 5] = [Self::Unit, Self::Kernel, Self::Netns, Self::Cli, Self::Corpus];
+    /// Those that run if none is named: the virtual machines take minutes.
+    const USUAL: [Self; 5] = [Self::Unit, Self::Kernel, Self::Netns, Self::Cli, Self::Corpus];
 
     const fn name(self) -> &'static str {
         match self {
@@ -35,14 +43,18 @@ impl Tier {
             Self::Netns => "netns",
             Self::Cli => "cli",
             Self::Corpus => "corpus",
+            Self::Vm => "vm",
         }
     }
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// Tiers to run [default: all]
+    /// Tiers to run [default: all but vm]
     tiers: Vec<Tier>,
+    /// Kernel of the tier vm [default: each in turn]
+    #[arg(long)]
+    kernel: Option<Series>,
     /// Handed to the test programs
     #[arg(last = true)]
     rest: Vec<String>,
@@ -58,16 +70,23 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let tiers = if args.tiers.is_empty() { Tier::ALL.to_vec() } else { args.tiers.clone() };
+    let tiers = if args.tiers.is_empty() { Tier::USUAL.to_vec() } else { args.tiers.clone() };
+    ensure!(args.kernel.is_none() || tiers.contains(&Tier::Vm), "--kernel is for the tier vm");
     let unprivileged = tiers.iter().all(|tier| *tier == Tier::Unit);
     setup::ensure(if unprivileged { Need::Build } else { Need::Lab })?;
+    if tiers.contains(&Tier::Vm) {
+        setup::ensure(Need::Vm)?;
+    }
     build::all(Profile::Dev)?;
     let mut tally = Tally::default();
     for tier in tiers {
         eprintln!("\n=== {} ===", tier.name());
         let start = Instant::now();
-        let result =
-            if tier == Tier::Unit { unit(args, &mut tally) } else { package(tier, args, &mut tally) };
+        let result = match tier {
+            Tier::Unit => unit(args, &mut tally),
+            Tier::Vm => guests(args, &mut tally),
+            _ => package(tier, args, &mut tally),
+        };
         if let Err(error) = result {
             eprintln!("{}: {error:#}", tier.name());
             tally.red.push(tier.name().to_owned());
@@ -105,7 +124,8 @@ fn unit(args: &Args, tally: &mut Tally) -> Result<()> {
     ])?)
 }
 
-fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
+/// The test targets of a tier, as arguments of cargo.
+fn targets(tier: Tier) -> Result<Vec<String>> {
     let folder = build::root()?.join("tests/tests");
     let prefix = format!("{}_", tier.name());
     let mut names: Vec<String> = fs::read_dir(&folder)?
@@ -115,10 +135,13 @@ fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
         .collect();
     names.sort();
     ensure!(!names.is_empty(), "there is no test target {prefix}*.rs");
+    Ok(names.into_iter().flat_map(|name| ["--test".to_owned(), name]).collect())
+}
+
+fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
+    let targets = targets(tier)?;
     let mut arguments = vec!["test", "--locked", "-p", "ss7guard-tests"];
-    for name in &names {
-        arguments.extend(["--test", name]);
-    }
+    arguments.extend(targets.iter().map(String::as_str));
     arguments.push("--no-fail-fast");
     let with_tshark = matches!(tier, Tier::Corpus | Tier::Netns) && setup::has_tshark();
     if with_tshark || !args.rest.is_empty() {
@@ -130,12 +153,70 @@ fn package(tier: Tier, args: &Args, tally: &mut Tally) -> Result<()> {
     counted(&arguments, tally)
 }
 
+/// Runs the tests of the tier vm in a guest of each kernel.
+fn guests(args: &Args, tally: &mut Tally) -> Result<()> {
+    let targets = targets(Tier::Vm)?;
+    let mut build = build::cargo(&["test", "--locked", "-p", "ss7guard-tests", "--no-run"])?;
+    build.args(&targets).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let built = build.output().context("cargo test")?;
+    ensure!(built.status.success(), "{} ended with {}", build::shown(&build), built.status);
+    let programs: Vec<String> = built
+        .stdout
+        .split(|octet| *octet == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+        .filter_map(|message| Some(message["executable"].as_str()?.to_owned()))
+        .filter(|program| program.contains("/vm_"))
+        .collect();
+    ensure!(programs.len() * 2 == targets.len(), "cargo built {programs:?}");
+    // Elsewhere these tests are ignored; the rest goes to each program, and one that fails does not stop the others.
+    let rest: String = args.rest.iter().map(|word| format!(" {}", vm::quoted(word))).collect();
+    let steps: Vec<String> = programs
+        .iter()
+        .map(|program| format!("{} --include-ignored --nocapture{rest} || code=1", vm::quoted(program)))
+        .collect();
+    let script = format!("code=0; {}; exit $code", steps.join("; "));
+    let mut red = Vec::new();
+    for series in args.kernel.map_or(Series::ALL.to_vec(), |series| vec![series]) {
+        eprintln!("\n--- Linux {} ---", series.name());
+        // More than the guest's processors: the longest test waits most of its time.
+        let threads = ("RUST_TEST_THREADS", "4".to_owned());
+        let environment = [("SS7GUARD_BIN", binary()?.display().to_string()), threads];
+        let job = Job { series, script: script.clone(), environment: &environment, patience: GUEST_PATIENCE };
+        let code = vm::run(&job, |line| {
+            println!("{line}");
+            count(line, tally);
+        })?;
+        if code != 0 {
+            red.push(series.name());
+        }
+    }
+    ensure!(red.is_empty(), "tests fail under Linux {}", red.join(" and "));
+    Ok(())
+}
+
+/// The binary under test.
+fn binary() -> Result<PathBuf> {
+    Ok(build::target()?.join(Profile::Dev.folder()).join("ss7guard"))
+}
+
+/// Adds the results in a line that a test program ends with.
+fn count(line: &str, tally: &mut Tally) {
+    let Some(result) = line.strip_prefix("test result: ") else { return };
+    let count = |what: &str| {
+        let before = result.split(what).next().unwrap_or_default().trim();
+        before.rsplit([' ', ';']).next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+    };
+    tally.passed += count(" passed");
+    tally.failed += count(" failed");
+    tally.ignored += count(" ignored");
+}
+
 /// Runs tests, shows what they print, and counts their results.
 fn counted(arguments: &[&str], tally: &mut Tally) -> Result<()> {
     let target = build::target()?;
     let mut command = build::cargo(arguments)?;
     command
-        .env("SS7GUARD_BIN", target.join(Profile::Dev.folder()).join("ss7guard"))
+        .env("SS7GUARD_BIN", binary()?)
         .env("SS7GUARD_EBPF_DIR", ebpf_build::target_dir(&target).join("bpfel-unknown-none/release"))
         .stdout(Stdio::piped());
     eprintln!("+ {}", build::shown(&command));
@@ -144,15 +225,7 @@ fn counted(arguments: &[&str], tally: &mut Tally) -> Result<()> {
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         println!("{line}");
-        if let Some(result) = line.strip_prefix("test result: ") {
-            let count = |what: &str| {
-                let before = result.split(what).next().unwrap_or_default().trim();
-                before.rsplit([' ', ';']).next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
-            };
-            tally.passed += count(" passed");
-            tally.failed += count(" failed");
-            tally.ignored += count(" ignored");
-        }
+        count(&line, tally);
     }
     let status = child.wait()?;
     ensure!(status.success(), "{} ended with {status}", build::shown(&command));
