@@ -60,6 +60,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         mode,
         attach: network.attach,
         egress: network.egress,
+        offloads: network.offloads,
         signalling_ports: ports(network.signalling_ports.as_ref())?,
         point_code_bits: bits,
         point_code_format: format,

@@ -21,7 +21,7 @@ use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
 pub use check::network_indicator;
-pub use raw::{AttachMode, Deployment, EgressMode, OnBlock, RuleMode};
+pub use raw::{AttachMode, Deployment, EgressMode, Offloads, OnBlock, RuleMode};
 pub use units::{parse_duration, show_duration};
 
 /// Where the configuration is looked for.
@@ -143,6 +143,8 @@ pub struct Config {
     pub attach: AttachMode,
     /// How to see what leaves.
     pub egress: EgressMode,
+    /// What is done about interfaces that merge frames.
+    pub offloads: Offloads,
     /// Ports on which user data is expected to be M3UA.
     pub signalling_ports: Vec<u16>,
     /// Width of point codes of unknown peers.

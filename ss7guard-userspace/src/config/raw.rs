@@ -73,6 +73,19 @@ pub enum EgressMode {
     Off,
 }
 
+/// What is done about an interface that merges frames before they can be judged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Offloads {
+    /// In enforce mode the interface is refused; in monitor mode there is a warning. Nothing is switched.
+    #[default]
+    Refuse,
+    /// It is switched off, and on again at detach.
+    Switch,
+    /// A warning.
+    Ignore,
+}
+
 /// How far a rule goes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
@@ -129,6 +142,7 @@ pub(super) struct Network {
     pub(super) mode: Option<Spanned<GlobalMode>>,
     pub(super) attach: AttachMode,
     pub(super) egress: EgressMode,
+    pub(super) offloads: Offloads,
     pub(super) signalling_ports: Option<Spanned<Vec<u16>>>,
     pub(super) point_code_bits: Option<Spanned<u8>>,
     pub(super) sccp: FlavourName,

@@ -393,7 +393,7 @@ impl Core {
     }
 
     pub(super) fn status(&self) -> Result<Value, Fault> {
-        let mut status = maps_status(self.list.arrays(), &self.attached())?;
+        let mut status = maps_status(self.list.arrays(), &self.config.bpffs, &self.attached())?;
         status["controller"] = json!("running");
         status["pid"] = json!(std::process::id());
         status["uptime_s"] = json!(kernel::monotonic_ns().saturating_sub(self.started_ns) / 1_000_000_000);

@@ -9,9 +9,11 @@ mod attach;
 pub mod block_list;
 mod bpffs;
 mod clock;
+mod ethtool;
 mod events;
 mod load;
 mod maps;
+pub mod offloads;
 mod peers;
 
 use std::io;
@@ -50,6 +52,18 @@ pub enum KernelError {
         interface: String,
         /// The system's word.
         source: io::Error,
+    },
+    /// Frames are merged before the program sees them.
+    #[error(
+        "interface {interface:?} merges frames before they can be judged ({list}): switch that off (`ethtool -K {interface} {off}`), or write offloads = \"switch\" or \"ignore\" in [network]",
+        list = features.join(", "),
+        off = features.iter().map(|feature| format!("{feature} off")).collect::<Vec<_>>().join(" ")
+    )]
+    MergesFrames {
+        /// The interface.
+        interface: String,
+        /// What merges them, by the kernel's names.
+        features: Vec<String>,
     },
     /// Another controller holds the pins.
     #[error("another ss7guard controls the pins at {0}; stop it first")]
