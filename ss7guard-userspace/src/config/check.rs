@@ -322,21 +322,12 @@ fn peers(
     let mut seen = HashSet::new();
     peers
         .iter()
-        .map(|peer| {
-            let peer = peer.get_ref();
-            let text = peer.address.get_ref();
-            let address: IpAddr = text.parse().map_err(|_| {
-                fault(
-                    &peer.address,
-                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
-                )
-            })?;
-            if !seen.insert(address) {
-                return Err(fault(&peer.address, format!("peer {address} is there twice")));
-            }
+        .map(|spanned| {
+            let peer = spanned.get_ref();
             Ok(Peer {
                 name: peer.name.clone(),
-                address,
+                addresses: addresses(spanned, &mut seen)?,
+                ports: peer.ports.iter().map(port).collect::<Checked<_>>()?,
                 side: match peer.side {
                     SideName::Interconnect => Side::Interconnect,
                     SideName::Home => Side::Home,
@@ -351,9 +342,55 @@ fn peers(
                     .iter()
                     .map(|pc| point_code(pc, format))
                     .collect::<Checked<_>>()?,
+                gt_prefixes: peer
+                    .gt_prefixes
+                    .iter()
+                    .map(|prefix| digits(prefix, "GT", 21).map(|()| prefix.get_ref().clone()))
+                    .collect::<Checked<_>>()?,
             })
         })
         .collect()
+}
+
+/// The addresses of a peer, which no peer before has.
+fn addresses(spanned: &Spanned<raw::Peer>, seen: &mut HashSet<IpAddr>) -> Checked<Vec<IpAddr>> {
+    let peer = spanned.get_ref();
+    match (&peer.address, peer.addresses.as_slice()) {
+        (Some(address), [_, ..]) => {
+            return Err(fault(address, "write address or addresses, not both"));
+        }
+        (None, []) => {
+            return Err(fault(
+                spanned,
+                "a peer has an address, such as address = \"192.0.2.10\", or addresses = [...] if it is multihomed",
+            ));
+        }
+        _ => {}
+    }
+    peer.address
+        .iter()
+        .chain(&peer.addresses)
+        .map(|spanned| {
+            let text = spanned.get_ref();
+            let address: IpAddr = text.parse().map_err(|_| {
+                fault(
+                    spanned,
+                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
+                )
+            })?;
+            if !seen.insert(address) {
+                return Err(fault(spanned, format!("peer {address} is there twice")));
+            }
+            Ok(address)
+        })
+        .collect()
+}
+
+fn port(port: &Spanned<u16>) -> Checked<u16> {
+    match *port.get_ref() {
+        0 => Err(fault(port, "0 is no port: write 1 to 65535")),
+        port => Ok(port),
+    }
 }
 
 fn text_of(value: &TextOrNumber) -> String {

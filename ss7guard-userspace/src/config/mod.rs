@@ -55,8 +55,10 @@ impl std::error::Error for ConfigError {}
 pub struct Peer {
     /// Its name, if it was given one.
     pub name: Option<String>,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its addresses; more than one if it is multihomed. No other peer has one of them.
+    pub addresses: Vec<IpAddr>,
+    /// SCTP ports that it uses; any if there are none here.
+    pub ports: Vec<u16>,
     /// On which side it is.
     pub side: Side,
     /// Width of its point codes in bits.
@@ -65,6 +67,32 @@ pub struct Peer {
     pub flavour: Flavour,
     /// Originating point codes that it may use; any if there are none here.
     pub point_codes: Vec<u32>,
+    /// Calling global titles that it may speak for start with one of these; any if there are none here.
+    pub gt_prefixes: Vec<String>,
+}
+
+impl Peer {
+    /// A peer of which nothing else is said: it may use any port, point code and global title.
+    #[must_use]
+    pub const fn unknown(side: Side, point_code_bits: u8, flavour: Flavour) -> Self {
+        Self {
+            name: None,
+            addresses: Vec::new(),
+            ports: Vec::new(),
+            side,
+            point_code_bits,
+            flavour,
+            point_codes: Vec::new(),
+            gt_prefixes: Vec::new(),
+        }
+    }
+
+    /// Its name, or its first address.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let address = || self.addresses.first().map_or_else(String::new, IpAddr::to_string);
+        self.name.clone().unwrap_or_else(address)
+    }
 }
 
 /// A block entry of the configuration.
@@ -245,15 +273,16 @@ impl Config {
     /// Known peers, by address.
     #[must_use]
     pub fn peer_map(&self) -> HashMap<Address, crate::host::Peer> {
-        self.peers
-            .iter()
-            .map(|peer| {
+        let peers = self.peers.iter().enumerate();
+        peers
+            .flat_map(|(number, peer)| {
                 let known = crate::host::Peer {
+                    number,
                     side: peer.side,
                     point_code_bits: peer.point_code_bits,
                     flavour: peer.flavour,
                 };
-                (Address::from(peer.address), known)
+                peer.addresses.iter().map(move |address| (Address::from(*address), known))
             })
             .collect()
     }

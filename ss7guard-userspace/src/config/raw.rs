@@ -193,12 +193,18 @@ pub(super) enum SideName {
 #[serde(deny_unknown_fields)]
 pub(super) struct Peer {
     pub(super) name: Option<String>,
-    pub(super) address: Spanned<String>,
+    pub(super) address: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) addresses: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) ports: Vec<Spanned<u16>>,
     pub(super) side: SideName,
     pub(super) point_code_bits: Option<Spanned<u8>>,
     pub(super) sccp: Option<FlavourName>,
     #[serde(default)]
     pub(super) point_codes: Vec<Spanned<TextOrNumber>>,
+    #[serde(default)]
+    pub(super) gt_prefixes: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
