@@ -13,8 +13,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ss7guard_common::abi::{self, Mode, Side};
+use ss7guard_common::abi::{self, Mode, Side, config_flag};
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::point_code::Format;
+use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Address;
 
 use crate::inspect::sccp::Flavour;
@@ -69,6 +71,8 @@ pub struct Peer {
     pub point_codes: Vec<u32>,
     /// Calling global titles that it may speak for start with one of these; any if there are none here.
     pub gt_prefixes: Vec<String>,
+    /// What its blocked messages are rewritten into.
+    pub form: Form,
 }
 
 impl Peer {
@@ -84,6 +88,7 @@ impl Peer {
             flavour,
             point_codes: Vec::new(),
             gt_prefixes: Vec::new(),
+            form: Form::BeatAck,
         }
     }
 
@@ -193,8 +198,10 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Block entries that the kernel has room for.
     pub block_entries: u32,
+    /// Copies of set-up frames in a second, for each processor and direction.
+    pub setup_copies: u32,
     /// Actions for reasons that differ from the fresh ones.
-    pub exceptions: Vec<(ss7guard_common::verdict::Reason, ss7guard_common::verdict::Action)>,
+    pub exceptions: Vec<(Reason, Action)>,
     /// Peers.
     pub peers: Vec<Peer>,
     /// Block entries.
@@ -266,6 +273,16 @@ impl Config {
         record.linger = u64::try_from(self.linger.as_nanos()).unwrap_or(u64::MAX);
         for (reason, action) in &self.exceptions {
             record.set_policy(*reason, *action);
+        }
+        record.setup_copies = self.setup_copies;
+        if self.peers.iter().any(|peer| peer.form != Form::BeatAck) {
+            record.flags |= config_flag::PEER_FORMS;
+        }
+        let strangers = [Reason::UnknownPeer, Reason::InitUnknownPeer];
+        if !self.peers.is_empty()
+            && strangers.iter().any(|reason| record.policy((*reason).into()) != Action::Pass)
+        {
+            record.flags |= config_flag::KNOWN_PEERS;
         }
         record
     }

@@ -171,6 +171,7 @@ pub(super) enum Size {
 pub(super) struct Limits {
     pub(super) ring_bytes: Option<Spanned<Size>>,
     pub(super) block_entries: Option<Spanned<u32>>,
+    pub(super) setup_copies: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -205,6 +206,17 @@ pub(super) struct Peer {
     pub(super) point_codes: Vec<Spanned<TextOrNumber>>,
     #[serde(default)]
     pub(super) gt_prefixes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) neutralise_as: FormName,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FormName {
+    #[default]
+    BeatAck,
+    BeatAckPlain,
+    PpidZero,
 }
 
 #[derive(Debug, Deserialize)]

@@ -54,7 +54,7 @@ impl Maps {
                 used: 1,
                 side: peer.side as u8,
                 point_code_bits: peer.point_code_bits,
-                form: 0,
+                form: peer.form as u8,
             };
         }
         for (slot, entry) in (first..).zip(entries) {
