@@ -169,6 +169,7 @@ impl Core {
     /// Judges what waits in the ring.
     pub(super) fn drain(&mut self) {
         self.loaded.flush_log();
+        self.note_missed();
         let mut out = Vec::new();
         let mut requests = Vec::new();
         let now_ns = kernel::monotonic_ns();
@@ -204,6 +205,17 @@ impl Core {
         for request in requests {
             self.apply(&request);
         }
+    }
+
+    /// What associations are in is not known any more if frames that tell it were not copied.
+    fn note_missed(&mut self) {
+        let lost = [PuntCounter::Overrun, PuntCounter::Bounded, PuntCounter::Unreadable];
+        let count = |counter| self.list.arrays().punt_counter(counter).unwrap_or(0);
+        let missed = lost.into_iter().map(count).sum();
+        if missed > self.tally.missed {
+            self.pipeline.reassembler.missed();
+        }
+        self.tally.missed = missed;
     }
 
     fn write_log(&mut self, lines: &[u8]) {
@@ -418,6 +430,7 @@ impl Core {
             "retransmissions": tally.retransmissions,
             "forgotten_chunks": self.seen.forgotten,
             "undecodable": tally.undecodable,
+            "findings": tally.findings,
             "entries_made": tally.entries_made,
             "entries_refused": tally.entries_refused,
             "entries_expired": tally.entries_expired,

@@ -97,7 +97,7 @@ pub fn judge(subject: Subject<'_>, config: &Config, flipped: bool) -> Vec<Judgem
         }
         Subject::Message(message) => {
             let direction = if flipped { Direction::Out } else { Direction::In };
-            let decision = Engine::new(config).screen(message, Source { direction, peer: None });
+            let decision = Engine::new(config).screen(message, Source { direction, peer: None, port: None });
             let place = Place { frame: 1, ..Place::default() };
             let calling = calling(message);
             vec![Judgement { place, direction, decision, classifier: None, opc: None, calling }]

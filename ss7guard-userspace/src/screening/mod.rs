@@ -269,6 +269,8 @@ pub struct Source {
     pub direction: Direction,
     /// Address of the peer.
     pub peer: Option<Address>,
+    /// Its SCTP port.
+    pub port: Option<u16>,
 }
 
 impl Engine {
@@ -312,7 +314,7 @@ impl Engine {
             self.category2(message),
             self.category3(message),
             self.sms(message),
-            self.spoofing(message, source.peer),
+            self.spoofing(message, source),
             self.odd_forms(message),
         ];
         for decision in spoken.into_iter().flatten() {

@@ -27,7 +27,7 @@ fn screen(engine: &Engine, components: &str, direction: Direction) -> Decision {
     use ss7guard_common::wire::m3ua::{Data, Label};
     let udt = udt(components);
     let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
-    engine.screen(&Message::decode(data, &udt), Source { direction, peer: None })
+    engine.screen(&Message::decode(data, &udt), Source { direction, peer: None, port: None })
 }
 
 const ATI: &str = "a1{02{01} 02{47} 30{a0{81{91 44 77}} a1{80{}} 83{91 44 77}}}";
@@ -91,7 +91,7 @@ fn other_operations_and_cap_are_not_category_1() {
     let message = Message::decode_tcap_only(&cap);
     assert_eq!(message.protocol, Protocol::Cap);
     assert_eq!(
-        engine("").screen(&message, Source { direction: Direction::In, peer: None }).verdict,
+        engine("").screen(&message, Source { direction: Direction::In, peer: None, port: None }).verdict,
         Verdict::Allow
     );
 }
@@ -99,6 +99,6 @@ fn other_operations_and_cap_are_not_category_1() {
 #[test]
 fn what_cannot_be_decoded_is_malformed_with_its_reason() {
     let message = Message::decode_tcap_only(&[0x62, 0x05]);
-    let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None });
+    let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None, port: None });
     assert_eq!((decision.verdict, decision.reason), (Verdict::Malformed, "tcap_truncated"));
 }
