@@ -276,12 +276,12 @@ impl Reason {
     /// Reasons of class [`Class::Exception`], as a bitmap over their numbers.
     pub const EXCEPTIONS: u64 = {
         let mut bits = 0;
-        let mut index = 0;
-        while index < Self::COUNT {
-            if matches!(Self::ALL[index].class(), Class::Exception) {
-                bits |= 1 << index;
+        let mut left = Self::ALL;
+        while let [reason, rest @ ..] = left {
+            if matches!(reason.class(), Class::Exception) {
+                bits |= 1u64.wrapping_shl(*reason as u32);
             }
-            index += 1;
+            left = rest;
         }
         bits
     };
