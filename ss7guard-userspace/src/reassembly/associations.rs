@@ -7,6 +7,7 @@
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::wire::{Address, pad4};
 
+use crate::inspect::findings::Finding;
 use crate::reassembly::paths::Way;
 use crate::reassembly::table::{Limits, Table};
 
@@ -45,6 +46,8 @@ pub(super) struct Member {
 struct Asp {
     /// Something that does not fit, or more than is followed: nothing is held against it any more.
     unsure: bool,
+    /// An ASP has said something.
+    spoken: bool,
     /// Traffic for every routing context is on.
     all: bool,
     /// Routing contexts whose traffic is on.
@@ -136,6 +139,7 @@ impl Associations {
         let [1, _, class, kind] = octets.read_at(0)? else { return None };
         let asp = self.asps.get_mut(&member.association)?;
         let there = usize::from(member.forth);
+        asp.spoken |= matches!((class, kind), (3, 1 | 2 | 4 | 5) | (4, 1..=4));
         match (class, kind) {
             // ASP ACTIVE, and its acknowledgement.
             (4, 1 | 3) => {
@@ -158,18 +162,22 @@ impl Associations {
         Some(())
     }
 
-    /// Whether a DATA message with this TSN comes before any traffic was turned on, or was sent after it was turned off.
-    pub(super) fn is_outside(&self, member: Member, tsn: u32) -> bool {
-        let Some(asp) = self.asps.get(&member.association) else { return false };
+    /// What is to be said of a DATA message with this TSN: that it comes before any traffic was turned on, or was sent after it was turned off.
+    pub(super) fn outside(&self, member: Member, tsn: u32) -> Option<Finding> {
+        let asp = self.asps.get(&member.association)?;
         if asp.unsure || asp.is_active() {
-            return false;
+            return None;
         }
-        match (asp.ended, asp.ended.get(usize::from(member.forth))) {
+        if !asp.spoken {
+            return Some(Finding::DataWithoutAsp);
+        }
+        let outside = match (asp.ended, asp.ended.get(usize::from(member.forth))) {
             ([None, None], _) => true,
             (_, Some(Some(ended))) => tsn.wrapping_sub(*ended).cast_signed() > 0,
             // Ended by the other end, and not acknowledged yet.
             _ => false,
-        }
+        };
+        outside.then_some(Finding::DataOutsideState)
     }
 }
 

@@ -300,8 +300,8 @@ impl Reassembler {
     fn state(&mut self, member: Member, seen: &Observed, frame: &[u8], bad: bool, scene: &mut Scene) {
         let associations = &mut self.paths.associations;
         if seen.data.is_some() {
-            if associations.is_outside(member, seen.user_data.tsn) {
-                scene.notes.note(Finding::DataOutsideState, 0);
+            if let Some(finding) = associations.outside(member, seen.user_data.tsn) {
+                scene.notes.note(finding, 0);
             }
         } else if is_whole(seen) && !bad {
             let end = seen.offset.saturating_add(seen.chunk.len);

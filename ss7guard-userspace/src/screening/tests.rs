@@ -102,3 +102,29 @@ fn what_cannot_be_decoded_is_malformed_with_its_reason() {
     let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None, port: None });
     assert_eq!((decision.verdict, decision.reason), (Verdict::Malformed, "tcap_truncated"));
 }
+
+#[test]
+fn a_peer_speaks_for_its_own_global_titles_and_by_its_own_ports_from_any_of_its_addresses() {
+    use ss7guard_common::wire::m3ua::{Data, Label};
+    let engine = engine(
+        "[[peer]]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\nside = \"interconnect\"\nports = [2905]\n\
+         gt_prefixes = [\"4477009\"]\n[[peer]]\naddress = \"192.0.2.3\"\nside = \"interconnect\"\n\
+         gt_prefixes = [\"33\"]\n",
+    );
+    let udt = udt(PSI);
+    let said = |last: u32, port: u16| {
+        let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
+        let peer = Some(Address::from_ipv4(0xc000_0200 | last));
+        let source = Source { direction: Direction::In, peer, port: Some(port) };
+        engine.spoofing(&Message::decode(data, &udt), source)
+    };
+    for last in [1, 2] {
+        assert_eq!(said(last, 2905), None);
+        let why = &said(last, 2906).unwrap().evidence[0].why;
+        assert!(why.contains("the SCTP port 2906"), "{why}");
+    }
+    let foreign = said(3, 2905).unwrap();
+    assert_eq!((foreign.verdict, foreign.rule), (Verdict::Alert, Some(RULE_SPOOFING)));
+    assert!(foreign.evidence[0].why.contains("may speak for"), "{foreign:?}");
+    assert_eq!(said(9, 2905), None, "nothing is said of other addresses");
+}
