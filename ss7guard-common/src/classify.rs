@@ -8,13 +8,13 @@
 //! What differs between kernel and host is behind [`Env`]: the lists, the counters, and how the judgement of one
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
-use crate::abi::{Config, Mode, Split};
+use crate::abi::{Config, Mode, Split, config_flag};
 use crate::neutralise::{self, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
-use crate::wire::sctp::{self, Chunk, Ppid, UserData, data_flag};
+use crate::wire::sctp::{self, Chunk, Ppid, UserData, chunk_type, data_flag};
 use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
 
 mod outcome;
@@ -105,6 +105,15 @@ pub trait Env<R: ReadAt + ?Sized> {
     /// Sees each user data chunk; for the host.
     #[inline(always)]
     fn observe(&mut self, _seen: &Observed) {}
+
+    /// Whether the sender is on a signalling port and not among the peers. The kernel puts a function call here.
+    #[inline(always)]
+    fn is_stranger(&mut self, frame: &R, config: &Config, scope: Scope) -> bool
+    where
+        Self: Sized,
+    {
+        is_stranger(frame, config, scope, self)
+    }
 
     /// Judges one user data chunk. The kernel puts a function call here.
     #[inline(always)]
@@ -223,7 +232,10 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(header) => header,
         Err(reason) => return FrameVerdict::whole(conclude(config, reason.into(), env)),
     };
-    let scope = Scope::new(span, remote, header.vtag == 0, config.lists);
+    let mut scope = Scope::new(span, remote, header.vtag == 0, config.lists);
+    if stranger(frame, config, scope, env) {
+        scope.0 |= Scope::STRANGER;
+    }
     // From here on it does not matter how the packet was found.
     let mut scope = Scope(frame.forget(scope.0 as usize, header.vtag) as u32);
     let start = frame.forget(span.start, header.vtag);
@@ -268,8 +280,12 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
         result.forget(frame, chunk.word);
         off = frame.forget(off, chunk.word);
     }
-    if fault.is_none() && !result.judged() {
-        fault = Reason::SctpControl.into();
+    if !result.judged() {
+        let control = control(frame, scope, start, end);
+        // A fault behind an INIT hides it from nobody.
+        if fault.is_none() || matches!(control, Reason::InitUnknownPeer) {
+            result.join(conclude(config, control.into(), env), 0, 0);
+        }
     }
     if !fault.is_none() {
         result.join(conclude(config, fault, env), 0, 0);
@@ -277,6 +293,54 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
     result.scope = scope;
     result.end = end;
     result
+}
+
+/// What a packet without user data is about.
+#[inline(always)]
+fn control<R: ReadAt + ?Sized>(frame: &R, scope: Scope, start: usize, end: usize) -> Reason {
+    let mut off = start.wrapping_add(sctp::HEADER_LEN);
+    for _ in 0..sctp::MAX_SETUP_CHUNKS {
+        if off >= end {
+            break;
+        }
+        // Nothing there reads as a chunk without length.
+        let chunk = Chunk::from_word(frame.be32_at(off).unwrap_or(0));
+        if chunk.len < sctp::CHUNK_HEADER_LEN || off.wrapping_add(chunk.len) > end {
+            break;
+        }
+        if chunk.is_setup() {
+            let init = chunk.kind == chunk_type::INIT;
+            return if init && scope.stranger() { Reason::InitUnknownPeer } else { Reason::SctpSetup };
+        }
+        off = frame.forget(chunk.next(off), chunk.word);
+    }
+    Reason::SctpControl
+}
+
+/// Whether this arrived on a signalling port from an address that is not among the peers. They are looked up only if
+/// something is to be done about it.
+#[inline(always)]
+fn stranger<R: ReadAt + ?Sized, E: Env<R>>(frame: &R, config: &Config, scope: Scope, env: &mut E) -> bool {
+    config.has(config_flag::KNOWN_PEERS)
+        && scope.0 & Scope::REMOTE_IS_DESTINATION == 0
+        && env.is_stranger(frame, config, scope)
+}
+
+/// The look-up behind [`Env::is_stranger`].
+#[inline(always)]
+pub fn is_stranger<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    env: &mut E,
+) -> bool {
+    if !scope.signalling(frame, config) {
+        return false;
+    }
+    match scope.remote(frame) {
+        Some(remote) => env.point_code_bits(&remote).is_none(),
+        None => true,
+    }
 }
 
 /// Judges the user data chunk at `off`.
@@ -298,8 +362,8 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
     let fault = Code(frame.forget(parsed.fault.0, user_data.tsn));
     let verdict = match &parsed.data {
         Some(data) => judge(frame, config, scope, &chunk, data, fault, env),
-        None if is_split(config, fault, env) => return ChunkVerdict::SPLIT,
-        None => conclude(config, fault, env),
+        None if is_split(config, scope, fault, env) => return ChunkVerdict::SPLIT,
+        None => conclude(config, by_sender(config, scope, fault), env),
     };
     env.observe(&Observed { offset: off, chunk, user_data, data: parsed.data, verdict });
     verdict
@@ -308,10 +372,25 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
 /// Whether a fragment without label may be part of a message whose label lies in two: where the policy is to let none of
 /// them through unjudged.
 #[inline(always)]
-fn is_split<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, fault: Code, env: &E) -> bool {
+fn is_split<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, scope: Scope, fault: Code, env: &E) -> bool {
     let short = Code::of(Reason::SctpShortFirstFragment);
     let fragment = fault.0 == short.0 || fault.0 == Code::of(Reason::SctpLaterFragment).0;
-    fragment && matches!(carried_out(config, config.policy(short), env), Action::Neutralise)
+    fragment
+        && !scope.stranger()
+        && matches!(carried_out(config, config.policy(short), env), Action::Neutralise)
+}
+
+/// What is said of a message that is not blocked: that its sender is unknown, where it is, unless its form is a fault that
+/// more is done about.
+#[inline(always)]
+const fn by_sender(config: &Config, scope: Scope, found: Code) -> Code {
+    if !scope.stranger() {
+        return found;
+    }
+    let unknown = Code::of(Reason::UnknownPeer);
+    let told = Reason::EXCEPTIONS & (config.punts | config.neutralises | config.drops);
+    let keeps = told.wrapping_shr(found.number() as u32) & 1 != 0;
+    if keeps && !matches!(config.policy(unknown), Action::Drop) { found } else { unknown }
 }
 
 /// Reads what a user data chunk holds. Without a label there is always a fault, if only "not for us".
@@ -381,7 +460,7 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     } else {
         Reason::OtherUserPart
     };
-    conclude(config, fault.or(found), env)
+    conclude(config, by_sender(config, scope, fault.or(found)), env)
 }
 
 /// The judgement of a message that a block entry matches, and counts it.

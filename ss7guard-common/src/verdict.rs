@@ -192,6 +192,16 @@ reasons! {
     PointCodeTooWide = "point_code_too_wide", Exception, Punt;
     /// A blocked message under SCTP AUTH (RFC 4895 §4.1): whatever is changed there, the receiver throws away.
     BlockedUnderAuth = "blocked_under_auth", Exception, Drop;
+    /// User data on a signalling port from an address that is not among the peers.
+    UnknownPeer = "unknown_peer", Exception, Pass;
+    /// INIT on a signalling port from an address that is not among the peers (RFC 9260 §5.1).
+    InitUnknownPeer = "init_unknown_peer", Exception, Pass;
+    /// SCTP that sets up or ends an association, or changes its addresses: INIT, INIT ACK, ABORT, SHUTDOWN COMPLETE,
+    /// ASCONF. Copies of it are bounded by the second.
+    SctpSetup = "sctp_setup", Control, Punt;
+    /// M3UA that changes the state of an ASP: up, down, active, inactive, and their acknowledgements (RFC 4666 §3.5,
+    /// §3.7). Copies of it are bounded by the second.
+    M3uaState = "m3ua_state", Control, Punt;
 }
 
 /// A reason that may be absent, as one number: 0, or the reason's number plus one.
@@ -233,6 +243,13 @@ impl Code {
         self.0.wrapping_sub(1) as u8 & 63
     }
 
+    /// Whether its copies are bounded by the second; see [`Reason::BOUNDED`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_bounded(self) -> bool {
+        Reason::BOUNDED.wrapping_shr(self.number() as u32) & 1 != 0
+    }
+
     /// The reason.
     #[must_use]
     pub fn reason(self) -> Option<Reason> {
@@ -250,6 +267,24 @@ impl From<Reason> for Code {
 impl Reason {
     /// How many reasons there are.
     pub const COUNT: usize = Self::ALL.len();
+
+    /// Reasons whose copies are bounded by the second, as a bitmap over their numbers: anybody can send these as fast as
+    /// a wire is.
+    pub const BOUNDED: u64 =
+        1 << Self::InitUnknownPeer as u64 | 1 << Self::SctpSetup as u64 | 1 << Self::M3uaState as u64;
+
+    /// Reasons of class [`Class::Exception`], as a bitmap over their numbers.
+    pub const EXCEPTIONS: u64 = {
+        let mut bits = 0;
+        let mut left = Self::ALL;
+        while let [reason, rest @ ..] = left {
+            if matches!(reason.class(), Class::Exception) {
+                bits |= 1u64.wrapping_shl(*reason as u32);
+            }
+            left = rest;
+        }
+        bits
+    };
 
     /// Whether it speaks of one user message or its first fragment, which can be neutralised.
     #[must_use]

@@ -23,7 +23,7 @@ struct Kernel<'a, const EGRESS: bool> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident, $fragment:ident, $note:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $fragment:ident, $note:ident, $stranger:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
             fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
@@ -89,6 +89,11 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
+            fn is_stranger(&mut self, frame: &$reader, _config: &Config, scope: Scope) -> bool {
+                $stranger(frame.0, scope.0) != 0
+            }
+
+            #[inline(always)]
             fn user_data(
                 &mut self,
                 frame: &$reader,
@@ -103,9 +108,9 @@ macro_rules! kernel_env {
     };
 }
 
-kernel_env!(Linear, false, judge_linear, fragment_linear, note_linear);
-kernel_env!(Paged, false, judge_paged, fragment_paged, note_paged);
-kernel_env!(Skb, true, judge_skb, fragment_skb, note_skb);
+kernel_env!(Linear, false, judge_linear, fragment_linear, note_linear, stranger_linear);
+kernel_env!(Paged, false, judge_paged, fragment_paged, note_paged, stranger_paged);
+kernel_env!(Skb, true, judge_skb, fragment_skb, note_skb, stranger_skb);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -132,6 +137,32 @@ extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<true> { config };
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
+}
+
+/// Whether the sender of a packet is on a signalling port and not among the peers: 1, else 0. Functions of their own, as
+/// the judges are.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn stranger_linear(ctx: *mut xdp_md, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false> { config };
+    u32::from(classify::is_stranger(&Linear(ctx), config, Scope(scope), env))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn stranger_paged(ctx: *mut xdp_md, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false> { config };
+    u32::from(classify::is_stranger(&Paged(ctx), config, Scope(scope), env))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn stranger_skb(ctx: *mut __sk_buff, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<true> { config };
+    u32::from(classify::is_stranger(&Skb(ctx), config, Scope(scope), env))
 }
 
 #[inline(never)]

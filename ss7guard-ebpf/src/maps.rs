@@ -48,6 +48,10 @@ pub static EVENTS: RingBuf = RingBuf::pinned(DEFAULT_RING, 0);
 #[map]
 static SCRATCH: PerCpuArray<[u8; SCRATCH_LEN]> = PerCpuArray::with_max_entries(2, 0);
 
+/// The second, and the copies of set-up frames that were made in it; one element for each direction.
+#[map]
+static SETUP_COPIES: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(2, 0);
+
 /// The CONFIG record.
 #[inline(always)]
 pub fn config() -> Option<&'static Config> {
@@ -93,6 +97,22 @@ fn bump(counters: &PerCpuArray<u64>, index: u32) {
         // SAFETY: this processor's own element; programs that share an index do not interrupt each other.
         unsafe { *counter = (*counter).wrapping_add(1) };
     }
+}
+
+/// Whether a set-up frame may be copied at this time, of which so many a second may; counts it if so.
+#[inline(always)]
+pub fn setup_copy(egress: bool, now_ns: u64, most: u32) -> bool {
+    let Some(copies) = SETUP_COPIES.get_ptr_mut(u32::from(egress)) else { return false };
+    let second = now_ns >> 30;
+    // SAFETY: this processor's own element; what runs in one direction does not interrupt itself.
+    let [of, count] = unsafe { *copies };
+    let count = if of == second { count } else { 0 };
+    if count >= u64::from(most) {
+        return false;
+    }
+    // SAFETY: as above.
+    unsafe { *copies = [second, count.wrapping_add(1)] };
+    true
 }
 
 /// This processor's copy buffer for one direction.

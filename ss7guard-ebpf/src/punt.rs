@@ -19,6 +19,9 @@ pub fn ingress(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict) {
     // SAFETY: the context of the running program.
     let ifindex = unsafe { (*ctx.ctx).ingress_ifindex };
     let event = event(&frame, frame.len(), ifindex, 0, config, verdict);
+    if is_beyond(false, &event, config, verdict) {
+        return;
+    }
     // SAFETY: `send` gives room for `len` octets at `to`.
     send(false, event, |to, len| unsafe { frame.copy(0, to, len) });
 }
@@ -30,8 +33,22 @@ pub fn egress(ctx: &TcContext, config: &Config, verdict: &FrameVerdict) {
     // SAFETY: the context of the running program.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
     let event = event(&frame, frame.len(), ifindex, event_flag::EGRESS, config, verdict);
+    if is_beyond(true, &event, config, verdict) {
+        return;
+    }
     // SAFETY: as above.
     send(true, event, |to, len| unsafe { frame.copy(0, to, len) });
+}
+
+/// Whether this is one set-up frame too many in this second; counts it then.
+#[inline(always)]
+fn is_beyond(egress: bool, event: &Event, config: &Config, verdict: &FrameVerdict) -> bool {
+    let beyond =
+        verdict.verdict.is_bounded() && !maps::setup_copy(egress, event.time_ns, config.setup_copies);
+    if beyond {
+        maps::count_punt(PuntCounter::Bounded);
+    }
+    beyond
 }
 
 #[inline(always)]

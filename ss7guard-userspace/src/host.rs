@@ -24,6 +24,8 @@ use crate::inspect::sccp::Flavour;
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
+    /// Its number; addresses with the same number are the same peer's.
+    pub number: usize,
     /// On which side of the firewall it is.
     pub side: Side,
     /// Width of its point codes: 14, 16 or 24 bits.

@@ -110,7 +110,8 @@ pub fn data_in(
     protocol_data.extend(label.dpc.to_be_bytes());
     protocol_data.extend([3, label.ni, 0, label.sls]);
     protocol_data.extend_from_slice(user_part);
-    parameter(0x0210, &protocol_data)
+    parameters.push(parameter(0x0210, &protocol_data));
+    message(1, 1, &parameters)
 }
 
 /// Originating point code and user part of a DATA message made by [`data`].

@@ -1,15 +1,16 @@
 //! Kernel verdict against host verdict on 200,000 mutated frames.
 
-use ss7guard_common::abi::{self, Mode};
+use ss7guard_common::abi::{self, Mode, Side, config_flag};
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
-use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, data, i_data, m3ua_data, sack};
+use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, chunk, data, i_data, m3ua_data, sack};
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
-use ss7guard_userspace::config::OnBlock;
+use ss7guard_userspace::config::{Config, OnBlock, Peer};
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::host::Host;
+use ss7guard_userspace::inspect::sccp::Flavour;
 
 const FRAMES: usize = 200_000;
 
@@ -45,6 +46,9 @@ fn seeds() -> Vec<Vec<u8>> {
         Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])])
             .sctp(1, &[ok.clone()])
             .build(),
+        Frame::ipv4(132, &[]).sctp(0, &[chunk(1, 0, &[7; 16])]).build(),
+        Frame::ipv6(132, &[]).sctp(1, &[sack(), chunk(0x0f, 0, &[0; 24]), chunk(0xc1, 0, &[0; 12])]).build(),
+        Frame::ipv4(132, &[]).sctp(1, &[data(WHOLE, 3, &[1, 0, 4, 1, 0, 0, 0, 8])]).build(),
         Frame::ipv4(17, &[]).payload(&[0x26, 0xab, 0, 1, 0, 8, 0, 0]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), auth, bad.clone()]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), dropped]).build(),
@@ -81,7 +85,8 @@ fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn kernel_and_host_agree_on_mutated_frames() {
     // Everything is punted, so that each event shows the reason; faults would be dropped, were they enforced.
-    let mut record = abi::Config::fresh();
+    let mut record = abi::Config { setup_copies: u32::MAX, ..abi::Config::fresh() };
+    record.flags |= config_flag::KNOWN_PEERS;
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }
@@ -102,7 +107,15 @@ fn kernel_and_host_agree_on_mutated_frames() {
     };
     let drops = BlockRequest { point_code: 0x2040, on_block: OnBlock::Drop, ..request.clone() };
     let mut program = Program::load(64, 1 << 22).expect("load");
+    // The sender of the IPv4 seeds; that of the IPv6 seeds is a stranger, and some mutations make strangers.
+    let peer = Peer {
+        addresses: vec![[192, 0, 2, 1].into()],
+        ..Peer::unknown(Side::Interconnect, 14, Flavour::Itu)
+    };
+    let config = Config { peers: vec![peer], ..Config::default() };
+    record.peer_table = program.list.arrays_mut().write_peers(&config.peers).expect("peers");
     let mut host = Host::new(record);
+    host.peers = config.peer_map();
     for request in [&request, &drops] {
         program.list.add(request, 0).expect("block");
         host.block(request.detail(0));

@@ -2,8 +2,9 @@
 //! least one row for every reason.
 
 use std::collections::HashSet;
+use std::path::Path;
 
-use ss7guard_common::abi::{self, Mode};
+use ss7guard_common::abi::{self, Mode, config_flag};
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 use ss7guard_lab::frame::{
@@ -11,6 +12,7 @@ use ss7guard_lab::frame::{
 };
 use ss7guard_lab::m3ua;
 use ss7guard_lab::program::{DROP, PASS, Program};
+use ss7guard_userspace::config::Config;
 use ss7guard_userspace::config::OnBlock;
 use ss7guard_userspace::enforce::BlockRequest;
 use ss7guard_userspace::host::Host;
@@ -37,6 +39,16 @@ fn parameters(octets: &[u8]) -> Vec<u8> {
 
 fn sctp(chunks: &[Vec<u8>]) -> Vec<u8> {
     Frame::ipv4(132, &[]).sctp(1, chunks).build()
+}
+
+fn init() -> Vec<u8> {
+    chunk(1, 0, &[0; 16])
+}
+
+/// The same IPv4 frame from 192.0.2.77, which is not among the peers.
+fn stranger(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[14 + 15] = 77;
+    frame
 }
 
 #[rustfmt::skip]
@@ -75,7 +87,22 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("fragment of another protocol", R::NotSctp, Frame::ipv4(17, &[]).fragment(0x2000).payload(&[0; 16]).build()),
         ("SACK alone", R::SctpControl, sctp(&[sack()])),
         ("no chunk", R::SctpControl, sctp(&[])),
-        ("ASP Up", R::M3uaControl, sctp(&[data(WHOLE, 3, &class(3, 1))])),
+        ("BEAT", R::M3uaControl, sctp(&[data(WHOLE, 3, &class(3, 3))])),
+        ("ASP Up", R::M3uaState, sctp(&[data(WHOLE, 3, &class(3, 1))])),
+        ("ASP Inactive Ack", R::M3uaState, sctp(&[data(WHOLE, 3, &class(4, 4))])),
+        ("ASP Active and SCCP", R::Sccp, sctp(&[data(WHOLE, 3, &class(4, 1)), ok()])),
+        ("INIT", R::SctpSetup, sctp(&[init()])),
+        ("INIT ACK", R::SctpSetup, sctp(&[chunk(2, 0, &[0; 16])])),
+        ("ABORT after a SACK", R::SctpSetup, sctp(&[sack(), chunk(6, 0, &[])])),
+        ("SHUTDOWN COMPLETE", R::SctpSetup, sctp(&[chunk(14, 0, &[])])),
+        ("ASCONF after AUTH", R::SctpSetup, sctp(&[chunk(15, 0, &[0; 24]), chunk(0xc1, 0, &[0; 12])])),
+        ("HEARTBEAT", R::SctpControl, sctp(&[chunk(4, 0, &[0; 8])])),
+        ("user data from a stranger", R::UnknownPeer, stranger(sctp(&[ok()]))),
+        ("ASP Up from a stranger", R::UnknownPeer, stranger(sctp(&[data(WHOLE, 3, &class(3, 1))]))),
+        ("a stranger, blocked", R::BlockedPointCode, stranger(sctp(&[bad()]))),
+        ("a stranger, another port", R::Sccp, stranger(Frame::ipv4(132, &[]).sctp_ports(9, 9, 1, &[ok()]).build())),
+        ("INIT from a stranger", R::InitUnknownPeer, stranger(sctp(&[init()]))),
+        ("INIT from a stranger, another port", R::SctpSetup, stranger(Frame::ipv4(132, &[]).sctp_ports(9, 9, 0, &[init()]).build())),
         ("DUNA", R::M3uaControl, sctp(&[data(WHOLE, 3, &class(2, 1))])),
         ("registration", R::M3uaControl, sctp(&[data(WHOLE, 3, &class(9, 1))])),
         ("Diameter on its port", R::OtherPayload, Frame::ipv4(132, &[]).sctp_ports(3868, 3868, 1, &[data(WHOLE, 46, &[0; 20])]).build()),
@@ -150,9 +177,17 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
     ]
 }
 
+/// The senders of all frames but a stranger's.
+fn peers() -> Config {
+    let text =
+        "schema = 1\n[[peer]]\naddresses = [\"192.0.2.1\", \"2001:db8::1\"]\nside = \"interconnect\"\n";
+    Config::from_text(text, Path::new("peers")).expect("configuration")
+}
+
 /// A configuration in which every reason shows in the event: nothing is dropped, everything is punted.
 fn everything_punts() -> abi::Config {
-    let mut record = abi::Config::fresh();
+    let mut record = abi::Config { setup_copies: u32::MAX, ..abi::Config::fresh() };
+    record.flags |= config_flag::KNOWN_PEERS;
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }
@@ -178,11 +213,13 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
     let missing: Vec<_> = Reason::ALL.iter().filter(|reason| !covered.contains(reason)).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
 
-    let record = everything_punts();
+    let mut record = everything_punts();
     let mut program = Program::load(64, 1 << 20).expect("load");
+    record.peer_table = program.list.arrays_mut().write_peers(&peers().peers).expect("peers");
     program.configure(&record).expect("configure");
     program.list.add(&block(), 0).expect("block");
     let mut host = Host::new(record);
+    host.peers = peers().peer_map();
     host.block(block().detail(0));
     for (name, reason, frame) in &table {
         let verdict = host.classify(frame, Remote::Source, 0, |_| {});
@@ -214,6 +251,8 @@ fn enforce_drops_what_policy_says_and_monitor_drops_nothing() {
     let mut program = Program::load(64, 1 << 20).expect("load");
     program.list.add(&block(), 0).expect("block");
     let mut record = abi::Config::fresh();
+    record.flags |= config_flag::KNOWN_PEERS;
+    record.peer_table = program.list.arrays_mut().write_peers(&peers().peers).expect("peers");
     for reason in
         Reason::ALL.iter().filter(|reason| reason.class() == ss7guard_common::verdict::Class::Exception)
     {
@@ -262,5 +301,51 @@ fn network_indicator_and_appearance_are_part_of_the_key_where_asked() {
         assert_eq!(program.judge(&frame).expect("run"), action, "NI {ni:?}, NA {na:?}");
         program.list.remove(BLOCKED, ni, na).expect("remove");
         assert_eq!(program.judge(&frame).expect("run"), PASS);
+    }
+}
+
+#[test]
+fn copies_of_set_up_are_bounded_and_other_copies_are_not() {
+    let mut program = Program::load(64, 1 << 20).expect("load");
+    let record = abi::Config { setup_copies: 0, ..abi::Config::fresh() };
+    program.configure(&record).expect("configure");
+    let active = data(WHOLE, 3, &class(4, 1));
+    let ok = data(WHOLE, 3, &m3ua_data(FREE));
+    for (frame, copies) in [
+        (sctp(&[init()]), 0),
+        (sctp(std::slice::from_ref(&active)), 0),
+        // What is copied for itself is not left out because something bounded comes with it.
+        (sctp(&[active, ok]), 1),
+    ] {
+        assert_eq!(program.judge(&frame).expect("run"), PASS);
+        assert_eq!(program.events.drain(16, |_| {}), copies);
+    }
+    let bounded = program.list.arrays().punt_counter(abi::PuntCounter::Bounded).expect("counter");
+    assert_eq!(bounded, 2);
+}
+
+#[test]
+fn a_stranger_is_dropped_where_policy_says_so_and_nobody_else_is() {
+    let mut program = Program::load(64, 1 << 20).expect("load");
+    let mut record = peers().kernel_record();
+    record.mode = Mode::Enforce as u8;
+    record.peer_table = program.list.arrays_mut().write_peers(&peers().peers).expect("peers");
+    let known = sctp(&[data(WHOLE, 3, &m3ua_data(FREE))]);
+    let faulty = stranger(sctp(&[init(), vec![0, 0, 0]]));
+    for (reason, dropped, flag) in [
+        (None, [false; 4], false),
+        (Some(Reason::UnknownPeer), [true, false, false, false], true),
+        (Some(Reason::InitUnknownPeer), [false, true, true, false], true),
+    ] {
+        for settable in [Reason::UnknownPeer, Reason::InitUnknownPeer] {
+            record.set_policy(settable, if reason == Some(settable) { Action::Drop } else { Action::Pass });
+        }
+        record.flags = if flag { config_flag::KNOWN_PEERS } else { 0 };
+        program.configure(&record).expect("configure");
+        let frames = [stranger(known.clone()), stranger(sctp(&[init()])), faulty.clone(), known.clone()];
+        for (number, (frame, dropped)) in frames.iter().zip(dropped).enumerate() {
+            let action = program.judge(frame).expect("run");
+            assert_eq!(action, if dropped { DROP } else { PASS }, "{reason:?}, frame {number}");
+        }
     }
 }

@@ -66,7 +66,7 @@ fn host(mode: Mode) -> Host {
             _pad: [0; 3],
         });
     }
-    let peer = Peer { side: Side::Interconnect, point_code_bits: 24, flavour: Flavour::Itu };
+    let peer = Peer { number: 0, side: Side::Interconnect, point_code_bits: 24, flavour: Flavour::Itu };
     host.peers.insert(Address::from_ipv4(0xc633_640a), peer);
     host
 }

@@ -64,13 +64,16 @@ pub struct Config {
     pub linger: u64,
     /// Bit 0: the half of the lists that is live. One word, so that all lists change between two frames.
     pub lists: u32,
-    /// Zero.
-    pub _pad2: u32,
+    /// Copies of set-up frames ([`Reason::BOUNDED`]) in each second of 2^30 ns, for each processor and direction.
+    pub setup_copies: u32,
     /// A number that senders do not know: they cannot choose whose place in a table they take.
     pub seed: u64,
 }
 
 super::kernel_abi!(Config, 80);
+
+/// [`Config::setup_copies`] of a fresh configuration: ten times what a large network sends when everything comes up again.
+pub const SETUP_COPIES: u32 = 1_000;
 
 /// Bits of [`Config::flags`]: what costs time and is needed by few.
 pub mod config_flag {
@@ -100,7 +103,7 @@ impl Config {
             neutralises: 0,
             linger: 0,
             lists: 0,
-            _pad2: 0,
+            setup_copies: SETUP_COPIES,
             seed: 0,
         };
         for reason in Reason::ALL {

@@ -28,14 +28,16 @@ pub enum PuntCounter {
     Truncated = 2,
     /// Lost: the frame could not be copied.
     Unreadable = 3,
+    /// Not sent: beyond the bound for copies of set-up frames.
+    Bounded = 4,
 }
 
 /// Elements of the event counter array.
-pub const PUNT_COUNTERS: u32 = 4;
+pub const PUNT_COUNTERS: u32 = 5;
 
 impl PuntCounter {
     /// Every counter, in numeric order.
-    pub const ALL: [Self; 4] = [Self::Sent, Self::Overrun, Self::Truncated, Self::Unreadable];
+    pub const ALL: [Self; 5] = [Self::Sent, Self::Overrun, Self::Truncated, Self::Unreadable, Self::Bounded];
 
     /// The name used in output.
     #[must_use]
@@ -45,6 +47,7 @@ impl PuntCounter {
             Self::Overrun => "overrun",
             Self::Truncated => "truncated",
             Self::Unreadable => "unreadable",
+            Self::Bounded => "bounded",
         }
     }
 }

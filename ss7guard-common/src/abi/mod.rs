@@ -14,7 +14,7 @@ pub use block::{
     ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN,
     Moment, POINT_CODE_SPACE, bitmap_position, index_position,
 };
-pub use config::{Config, Mode, PORTS, REASON_SLOTS, config_flag};
+pub use config::{Config, Mode, PORTS, REASON_SLOTS, SETUP_COPIES, config_flag};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
 pub use event::{EVENT_CAPTURE_LEN, Event, event_flag};
 pub use peer::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, Side, peer_slot};

@@ -11,24 +11,26 @@ use crate::wire::{Address, Remote};
 pub struct ChunkVerdict(pub u64);
 
 impl ChunkVerdict {
-    pub(super) const PUNT: u64 = 1 << 8;
+    /// A copy for the sake of set-up alone ([`Reason::BOUNDED`]): the bit below [`Self::PUNT`].
+    pub(super) const SETUP: u64 = 1 << 8;
+    pub(super) const PUNT: u64 = 1 << 9;
     /// A block entry matched; decides over what is merely punted, also in monitor mode.
-    pub(super) const BLOCKED: u64 = 1 << 9;
-    pub(super) const NEUTRALISE_SHIFT: u32 = 10;
+    pub(super) const BLOCKED: u64 = 1 << 10;
+    pub(super) const NEUTRALISE_SHIFT: u32 = 11;
     pub(super) const NEUTRALISE: u64 = 1 << Self::NEUTRALISE_SHIFT;
-    pub(super) const DROP: u64 = 1 << 11;
-    pub(super) const EVIDENCE: u64 = 1 << 12;
+    pub(super) const DROP: u64 = 1 << 12;
+    pub(super) const EVIDENCE: u64 = 1 << 13;
     /// No judgement: a fragment that is judged together with another one.
     pub(super) const SPLIT: Self = Self(1 << 63);
     /// Set in every judgement, so that "none yet" is another number.
-    pub(super) const JUDGED: u64 = 1 << 13;
+    pub(super) const JUDGED: u64 = 1 << 14;
 
     #[inline(always)]
     pub(super) const fn new(reason: Code, action: Action) -> Self {
         let word = reason.number() as u64 | Self::JUDGED;
         Self(match action {
             Action::Pass => word,
-            Action::Punt => word | Self::PUNT,
+            Action::Punt => word | Self::PUNT.wrapping_shr(reason.is_bounded() as u32),
             Action::Drop => word | Self::DROP,
             Action::Neutralise => word | Self::NEUTRALISE,
         })
@@ -91,7 +93,14 @@ impl ChunkVerdict {
     #[inline(always)]
     #[must_use]
     pub const fn punts(self) -> bool {
-        self.0 & Self::PUNT != 0
+        self.0 & (Self::PUNT | Self::SETUP) != 0
+    }
+
+    /// Whether the copy is wanted for the sake of set-up alone, so that it may be left out.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_bounded(self) -> bool {
+        self.0 & (Self::PUNT | Self::SETUP) == Self::SETUP
     }
 
     /// Whether the copy is evidence of a block entry's hit.
@@ -111,7 +120,7 @@ impl ChunkVerdict {
     /// How strongly this judgement decides the frame: drop over neutralise over blocked over punt over pass.
     #[inline(always)]
     pub(super) const fn rank(self) -> u64 {
-        self.0 & (Self::PUNT | Self::BLOCKED | Self::NEUTRALISE | Self::DROP)
+        self.0 & (Self::SETUP | Self::PUNT | Self::BLOCKED | Self::NEUTRALISE | Self::DROP)
     }
 }
 
@@ -155,7 +164,11 @@ impl FrameVerdict {
     #[inline(always)]
     pub(super) fn join(&mut self, other: ChunkVerdict, offset: usize, len: usize) {
         let flags = (self.verdict.0 | other.0)
-            & (ChunkVerdict::PUNT | ChunkVerdict::NEUTRALISE | ChunkVerdict::DROP | ChunkVerdict::EVIDENCE);
+            & (ChunkVerdict::SETUP
+                | ChunkVerdict::PUNT
+                | ChunkVerdict::NEUTRALISE
+                | ChunkVerdict::DROP
+                | ChunkVerdict::EVIDENCE);
         if !self.judged() || other.rank() > self.verdict.rank() {
             self.verdict = other;
             self.chunk_offset = offset;

@@ -17,6 +17,7 @@ impl Scope {
     pub(super) const REMOTE_IS_DESTINATION: u32 = 1 << 10;
     pub(super) const AUTHENTICATED_SHIFT: u32 = 11;
     pub(super) const HALF_SHIFT: u32 = 12;
+    pub(super) const STRANGER: u32 = 1 << 13;
     pub(super) const START_SHIFT: u32 = 16;
 
     #[inline(always)]
@@ -40,6 +41,13 @@ impl Scope {
     pub(super) const fn after(self, chunk: &Chunk) -> Self {
         let authenticates = chunk.kind == chunk_type::AUTH;
         Self(self.0 | (authenticates as u32).wrapping_shl(Self::AUTHENTICATED_SHIFT))
+    }
+
+    /// Whether the sender is on a signalling port and not among the peers; known only if something is to be done about
+    /// it.
+    #[inline(always)]
+    pub(super) const fn stranger(self) -> bool {
+        self.0 & Self::STRANGER != 0
     }
 
     /// Whether the chunk is authenticated.

@@ -14,6 +14,10 @@ pub const CHUNK_HEADER_LEN: usize = 4;
 /// size (64 octets with their headers) and a SACK; senders bundle far fewer.
 pub const MAX_CHUNKS: usize = 32;
 
+/// Chunks of a packet without user data in which set-up is looked for. INIT, INIT ACK and SHUTDOWN COMPLETE are alone in
+/// their packet (RFC 9260 §6.10); ABORT and ASCONF may follow a few others.
+pub const MAX_SETUP_CHUNKS: usize = 4;
+
 /// Chunk types (IANA, "SCTP parameters").
 pub mod chunk_type {
     /// User data.
@@ -24,6 +28,10 @@ pub mod chunk_type {
     pub const INIT: u8 = 0x01;
     /// Answers an INIT.
     pub const INIT_ACK: u8 = 0x02;
+    /// Ends an association at once.
+    pub const ABORT: u8 = 0x06;
+    /// Says that an association has ended.
+    pub const SHUTDOWN_COMPLETE: u8 = 0x0e;
     /// Authenticates the chunks behind it in the packet (RFC 4895 §4.1).
     pub const AUTH: u8 = 0x0f;
     /// Changes the addresses of an association (RFC 5061 §4.1.1).
@@ -111,6 +119,20 @@ impl Chunk {
     #[must_use]
     pub const fn next(&self, off: usize) -> usize {
         off.wrapping_add(pad4(self.len))
+    }
+
+    /// Whether this chunk sets up or ends an association, or changes its addresses.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_setup(&self) -> bool {
+        matches!(
+            self.kind,
+            chunk_type::INIT
+                | chunk_type::INIT_ACK
+                | chunk_type::ABORT
+                | chunk_type::SHUTDOWN_COMPLETE
+                | chunk_type::ASCONF
+        )
     }
 
     /// Whether this chunk carries user data.

@@ -41,6 +41,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         .iter()
         .map(|finding| (finding.as_str(), config.findings.of(*finding).as_str()))
         .collect();
+    let paths = uncovered(&config);
     if args.output.format() == Format::Json {
         let exceptions: serde_json::Map<_, _> =
             exceptions.iter().map(|(reason, action)| ((*reason).to_owned(), json!(action))).collect();
@@ -51,6 +52,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
                 "mode": config.mode.as_str(),
                 "interfaces": config.interfaces,
                 "peers": config.peers.len(),
+                "uncovered_paths": paths,
                 "blocks": config.blocks.len(),
                 "agreements": config.agreements.len(),
                 "operators": config.operators.len(),
@@ -70,6 +72,9 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         config.blocks.len(),
         config.agreements.len()
     );
+    for path in &paths {
+        println!("warning: {path}, as this machine routes now: enforce mode is refused");
+    }
     let rows: Vec<Vec<String>> =
         exceptions.iter().map(|(reason, action)| vec![(*reason).to_owned(), (*action).to_owned()]).collect();
     println!("{}", table(&["exception", "action"], &rows));
@@ -77,4 +82,15 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         findings.iter().map(|(finding, action)| vec![(*finding).to_owned(), (*action).to_owned()]).collect();
     println!("{}", table(&["finding", "action"], &rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Paths that no interface of the configuration covers, as far as this machine can tell.
+fn uncovered(config: &Config) -> Vec<String> {
+    #[cfg(feature = "kernel")]
+    if config.deployment == crate::config::Deployment::Host && !config.interfaces.is_empty() {
+        let found = crate::kernel::uncovered(&config.peers, &config.interfaces);
+        return found.unwrap_or_default().iter().map(ToString::to_string).collect();
+    }
+    let _ = config;
+    Vec::new()
 }

@@ -68,7 +68,7 @@ pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
     let core = daemon::start(&config)?;
     let mode = config.mode.as_str();
     if args.output.is_json_wanted() {
-        let attached = attached_json(&kernel::attached(&config.bpffs)?);
+        let attached = attached_json(&config.bpffs, &kernel::attached(&config.bpffs)?);
         println!("{}", json!({ "attached": attached, "mode": mode }));
         return Ok(ExitCode::SUCCESS);
     }

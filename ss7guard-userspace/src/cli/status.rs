@@ -45,7 +45,14 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
         match value {
             Value::Array(interfaces) => {
                 for one in interfaces {
-                    let how = format!("xdp {}, egress {}", text(&one["xdp"]), text(&one["egress"]));
+                    let mut how = format!("xdp {}, egress {}", text(&one["xdp"]), text(&one["egress"]));
+                    for (key, what) in [("switched_off", "switched off"), ("merging", "merges frames by")] {
+                        let names: Vec<String> =
+                            one[key].as_array().into_iter().flatten().map(text).collect();
+                        if !names.is_empty() {
+                            how.push_str(&format!(", {what}: {}", names.join(" ")));
+                        }
+                    }
                     rows.push(vec![format!("interface {}", text(&one["interface"])), how]);
                 }
             }
@@ -62,7 +69,7 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode> {
 fn status_from_pins(config: &Config) -> Result<Value> {
     let maps = Maps::open(&config.bpffs)?;
     let attached = kernel::attached(&config.bpffs)?;
-    let mut status = maps_status(&maps, &attached).map_err(|fault| anyhow!(fault.message))?;
+    let mut status = maps_status(&maps, &config.bpffs, &attached).map_err(|fault| anyhow!(fault.message))?;
     status["controller"] = json!("not running");
     status["block_entries"] = json!(kernel::scan(&maps)?.len());
     status["block_capacity"] = json!(kernel::capacity(&maps));

@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ss7guard_common::abi::{Mode, PORTS, Side};
+use ss7guard_common::abi::{Mode, PORTS, SETUP_COPIES, Side};
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::point_code::{self, Format};
 use ss7guard_common::verdict::{Action, Class, Reason};
 use toml::Spanned;
 
-use crate::config::raw::{self, BlockName, Deployment, GlobalMode, SideName, Size, TextOrNumber};
+use crate::config::raw::{self, BlockName, Deployment, FormName, GlobalMode, SideName, Size, TextOrNumber};
 use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, RuleModes, units};
 use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::operations;
@@ -60,6 +61,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         mode,
         attach: network.attach,
         egress: network.egress,
+        offloads: network.offloads,
         signalling_ports: ports(network.signalling_ports.as_ref())?,
         point_code_bits: bits,
         point_code_format: format,
@@ -74,6 +76,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
         },
         ring_bytes: ring_bytes(file.limits.ring_bytes.as_ref())?,
         block_entries: block_entries(file.limits.block_entries.as_ref())?,
+        setup_copies: file.limits.setup_copies.unwrap_or(SETUP_COPIES),
         exceptions: exceptions(&file.exceptions)?,
         findings: findings(&file.findings)?,
         operators: operators(&file.operator)?,
@@ -191,7 +194,14 @@ fn block_entries(entries: Option<&Spanned<u32>>) -> Checked<u32> {
 
 /// Reasons whose action a person may set.
 fn is_settable(reason: Reason) -> bool {
-    reason.class() == Class::Exception || matches!(reason, Reason::OtherPayload | Reason::OtherUserPart)
+    reason.class() == Class::Exception
+        || matches!(reason, Reason::OtherPayload | Reason::OtherUserPart)
+        || is_control(reason)
+}
+
+/// Reasons without which there are no associations: never dropped.
+const fn is_control(reason: Reason) -> bool {
+    matches!(reason, Reason::SctpSetup | Reason::M3uaState)
 }
 
 fn exceptions(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checked<Vec<(Reason, Action)>> {
@@ -210,16 +220,15 @@ fn exceptions(table: &BTreeMap<Spanned<String>, Spanned<toml::Value>>) -> Checke
             let action = match value.get_ref().as_str() {
                 Some("pass") => Action::Pass,
                 Some("punt") => Action::Punt,
-                Some("drop") => Action::Drop,
+                Some("drop") if !is_control(reason) => Action::Drop,
                 Some("neutralise") if reason.is_of_a_message() => Action::Neutralise,
                 _ => {
                     let wrong = value.get_ref();
-                    let neutralise = if reason.is_of_a_message() { ", \"neutralise\"" } else { "" };
+                    let neutralise = if reason.is_of_a_message() { " or \"neutralise\"" } else { "" };
+                    let drop = if is_control(reason) { "" } else { " or \"drop\"" };
                     return Err(fault(
                         value,
-                        format!(
-                            "{wrong} is no action for it: write \"pass\", \"punt\"{neutralise} or \"drop\""
-                        ),
+                        format!("{wrong} is no action for it: write \"pass\" or \"punt\"{neutralise}{drop}"),
                     ));
                 }
             };
@@ -321,21 +330,12 @@ fn peers(
     let mut seen = HashSet::new();
     peers
         .iter()
-        .map(|peer| {
-            let peer = peer.get_ref();
-            let text = peer.address.get_ref();
-            let address: IpAddr = text.parse().map_err(|_| {
-                fault(
-                    &peer.address,
-                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
-                )
-            })?;
-            if !seen.insert(address) {
-                return Err(fault(&peer.address, format!("peer {address} is there twice")));
-            }
+        .map(|spanned| {
+            let peer = spanned.get_ref();
             Ok(Peer {
                 name: peer.name.clone(),
-                address,
+                addresses: addresses(spanned, &mut seen)?,
+                ports: peer.ports.iter().map(port).collect::<Checked<_>>()?,
                 side: match peer.side {
                     SideName::Interconnect => Side::Interconnect,
                     SideName::Home => Side::Home,
@@ -350,9 +350,60 @@ fn peers(
                     .iter()
                     .map(|pc| point_code(pc, format))
                     .collect::<Checked<_>>()?,
+                gt_prefixes: peer
+                    .gt_prefixes
+                    .iter()
+                    .map(|prefix| digits(prefix, "GT", 21).map(|()| prefix.get_ref().clone()))
+                    .collect::<Checked<_>>()?,
+                form: match peer.neutralise_as {
+                    FormName::BeatAck => Form::BeatAck,
+                    FormName::BeatAckPlain => Form::BeatAckPlain,
+                    FormName::PpidZero => Form::PpidZero,
+                },
             })
         })
         .collect()
+}
+
+/// The addresses of a peer, which no peer before has.
+fn addresses(spanned: &Spanned<raw::Peer>, seen: &mut HashSet<IpAddr>) -> Checked<Vec<IpAddr>> {
+    let peer = spanned.get_ref();
+    match (&peer.address, peer.addresses.as_slice()) {
+        (Some(address), [_, ..]) => {
+            return Err(fault(address, "write address or addresses, not both"));
+        }
+        (None, []) => {
+            return Err(fault(
+                spanned,
+                "a peer has an address, such as address = \"192.0.2.10\", or addresses = [...] if it is multihomed",
+            ));
+        }
+        _ => {}
+    }
+    peer.address
+        .iter()
+        .chain(&peer.addresses)
+        .map(|spanned| {
+            let text = spanned.get_ref();
+            let address: IpAddr = text.parse().map_err(|_| {
+                fault(
+                    spanned,
+                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
+                )
+            })?;
+            if !seen.insert(address) {
+                return Err(fault(spanned, format!("peer {address} is there twice")));
+            }
+            Ok(address)
+        })
+        .collect()
+}
+
+fn port(port: &Spanned<u16>) -> Checked<u16> {
+    match *port.get_ref() {
+        0 => Err(fault(port, "0 is no port: write 1 to 65535")),
+        port => Ok(port),
+    }
 }
 
 fn text_of(value: &TextOrNumber) -> String {

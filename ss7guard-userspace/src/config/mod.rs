@@ -13,15 +13,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ss7guard_common::abi::{self, Mode, Side};
+use ss7guard_common::abi::{self, Mode, Side, config_flag};
+use ss7guard_common::neutralise::Form;
 use ss7guard_common::point_code::Format;
+use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Address;
 
 use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
 pub use check::network_indicator;
-pub use raw::{AttachMode, Deployment, EgressMode, OnBlock, RuleMode};
+pub use raw::{AttachMode, Deployment, EgressMode, Offloads, OnBlock, RuleMode};
 pub use units::{parse_duration, show_duration};
 
 /// Where the configuration is looked for.
@@ -55,8 +57,10 @@ impl std::error::Error for ConfigError {}
 pub struct Peer {
     /// Its name, if it was given one.
     pub name: Option<String>,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its addresses; more than one if it is multihomed. No other peer has one of them.
+    pub addresses: Vec<IpAddr>,
+    /// SCTP ports that it uses; any if there are none here.
+    pub ports: Vec<u16>,
     /// On which side it is.
     pub side: Side,
     /// Width of its point codes in bits.
@@ -65,6 +69,35 @@ pub struct Peer {
     pub flavour: Flavour,
     /// Originating point codes that it may use; any if there are none here.
     pub point_codes: Vec<u32>,
+    /// Calling global titles that it may speak for start with one of these; any if there are none here.
+    pub gt_prefixes: Vec<String>,
+    /// What its blocked messages are rewritten into.
+    pub form: Form,
+}
+
+impl Peer {
+    /// A peer of which nothing else is said: it may use any port, point code and global title.
+    #[must_use]
+    pub const fn unknown(side: Side, point_code_bits: u8, flavour: Flavour) -> Self {
+        Self {
+            name: None,
+            addresses: Vec::new(),
+            ports: Vec::new(),
+            side,
+            point_code_bits,
+            flavour,
+            point_codes: Vec::new(),
+            gt_prefixes: Vec::new(),
+            form: Form::BeatAck,
+        }
+    }
+
+    /// Its name, or its first address.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let address = || self.addresses.first().map_or_else(String::new, IpAddr::to_string);
+        self.name.clone().unwrap_or_else(address)
+    }
 }
 
 /// A block entry of the configuration.
@@ -143,6 +176,8 @@ pub struct Config {
     pub attach: AttachMode,
     /// How to see what leaves.
     pub egress: EgressMode,
+    /// What is done about interfaces that merge frames.
+    pub offloads: Offloads,
     /// Ports on which user data is expected to be M3UA.
     pub signalling_ports: Vec<u16>,
     /// Width of point codes of unknown peers.
@@ -163,8 +198,10 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Block entries that the kernel has room for.
     pub block_entries: u32,
+    /// Copies of set-up frames in a second, for each processor and direction.
+    pub setup_copies: u32,
     /// Actions for reasons that differ from the fresh ones.
-    pub exceptions: Vec<(ss7guard_common::verdict::Reason, ss7guard_common::verdict::Action)>,
+    pub exceptions: Vec<(Reason, Action)>,
     /// Peers.
     pub peers: Vec<Peer>,
     /// Block entries.
@@ -237,21 +274,32 @@ impl Config {
         for (reason, action) in &self.exceptions {
             record.set_policy(*reason, *action);
         }
+        record.setup_copies = self.setup_copies;
+        if self.peers.iter().any(|peer| peer.form != Form::BeatAck) {
+            record.flags |= config_flag::PEER_FORMS;
+        }
+        let strangers = [Reason::UnknownPeer, Reason::InitUnknownPeer];
+        if !self.peers.is_empty()
+            && strangers.iter().any(|reason| record.policy((*reason).into()) != Action::Pass)
+        {
+            record.flags |= config_flag::KNOWN_PEERS;
+        }
         record
     }
 
     /// Known peers, by address.
     #[must_use]
     pub fn peer_map(&self) -> HashMap<Address, crate::host::Peer> {
-        self.peers
-            .iter()
-            .map(|peer| {
+        let peers = self.peers.iter().enumerate();
+        peers
+            .flat_map(|(number, peer)| {
                 let known = crate::host::Peer {
+                    number,
                     side: peer.side,
                     point_code_bits: peer.point_code_bits,
                     flavour: peer.flavour,
                 };
-                (Address::from(peer.address), known)
+                peer.addresses.iter().map(move |address| (Address::from(*address), known))
             })
             .collect()
     }

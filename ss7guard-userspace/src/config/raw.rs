@@ -73,6 +73,19 @@ pub enum EgressMode {
     Off,
 }
 
+/// What is done about an interface that merges frames before they can be judged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Offloads {
+    /// In enforce mode the interface is refused; in monitor mode there is a warning. Nothing is switched.
+    #[default]
+    Refuse,
+    /// It is switched off, and on again at detach.
+    Switch,
+    /// A warning.
+    Ignore,
+}
+
 /// How far a rule goes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
@@ -129,6 +142,7 @@ pub(super) struct Network {
     pub(super) mode: Option<Spanned<GlobalMode>>,
     pub(super) attach: AttachMode,
     pub(super) egress: EgressMode,
+    pub(super) offloads: Offloads,
     pub(super) signalling_ports: Option<Spanned<Vec<u16>>>,
     pub(super) point_code_bits: Option<Spanned<u8>>,
     pub(super) sccp: FlavourName,
@@ -157,6 +171,7 @@ pub(super) enum Size {
 pub(super) struct Limits {
     pub(super) ring_bytes: Option<Spanned<Size>>,
     pub(super) block_entries: Option<Spanned<u32>>,
+    pub(super) setup_copies: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -179,12 +194,29 @@ pub(super) enum SideName {
 #[serde(deny_unknown_fields)]
 pub(super) struct Peer {
     pub(super) name: Option<String>,
-    pub(super) address: Spanned<String>,
+    pub(super) address: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) addresses: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) ports: Vec<Spanned<u16>>,
     pub(super) side: SideName,
     pub(super) point_code_bits: Option<Spanned<u8>>,
     pub(super) sccp: Option<FlavourName>,
     #[serde(default)]
     pub(super) point_codes: Vec<Spanned<TextOrNumber>>,
+    #[serde(default)]
+    pub(super) gt_prefixes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) neutralise_as: FormName,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FormName {
+    #[default]
+    BeatAck,
+    BeatAckPlain,
+    PpidZero,
 }
 
 #[derive(Debug, Deserialize)]

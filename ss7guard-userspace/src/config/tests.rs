@@ -109,6 +109,27 @@ fn each_mistake_has_one_error_with_its_place() {
             "t.toml:3:11: \"1.2.3\" is no IP address",
         ),
         ("schema = 1\n[[peer]]\naddress = \"1.2.3.4\"", "t.toml:2:1: missing field `side`"),
+        ("schema = 1\n[[peer]]\nside = \"home\"", "t.toml:2:1: a peer has an address"),
+        (
+            "schema = 1\n[[peer]]\nside = \"home\"\naddress = \"1.2.3.4\"\naddresses = [\"1.2.3.5\"]",
+            "t.toml:4:11: write address or addresses, not both",
+        ),
+        (
+            "schema = 1\n[[peer]]\nside = \"home\"\naddresses = [\"1.2.3.4\", \"1.2.3.4\"]",
+            "t.toml:4:25: peer 1.2.3.4 is there twice",
+        ),
+        (
+            "schema = 1\n[[peer]]\nside = \"home\"\naddress = \"1.2.3.4\"\nports = [0]",
+            "t.toml:5:10: 0 is no port",
+        ),
+        (
+            "schema = 1\n[[peer]]\nside = \"home\"\naddress = \"1.2.3.4\"\ngt_prefixes = [\"+4\"]",
+            "t.toml:5:16: \"+4\" is no GT prefix",
+        ),
+        (
+            "schema = 1\n[exceptions]\nsctp_setup = \"drop\"",
+            "t.toml:3:14: \"drop\" is no action for it: write \"pass\" or \"punt\"",
+        ),
         (
             "schema = 1\n[[block]]\npc = \"8-1-1\"",
             "t.toml:3:6: \"8-1-1\" is no point code: field 1 is out of range",
@@ -129,4 +150,27 @@ fn each_mistake_has_one_error_with_its_place() {
         let error = read(text).unwrap_err();
         assert!(error.starts_with(expected), "{error}\nshould start with\n{expected}");
     }
+}
+
+#[test]
+fn strangers_are_looked_for_only_where_something_is_to_be_done_about_them() {
+    use ss7guard_common::abi::config_flag::{KNOWN_PEERS, PEER_FORMS};
+    let flags = |text: &str| read(&format!("schema = 1\n{text}")).unwrap().kernel_record().flags;
+    let peer = "[[peer]]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\nside = \"interconnect\"\n";
+    let drop = "[exceptions]\nunknown_peer = \"drop\"\n";
+    assert_eq!(flags(peer), 0);
+    assert_eq!(flags(drop), 0, "nobody is known");
+    assert_eq!(flags(&format!("{drop}{peer}")), KNOWN_PEERS);
+    assert_eq!(flags(&format!("[exceptions]\ninit_unknown_peer = \"punt\"\n{peer}")), KNOWN_PEERS);
+    assert_eq!(flags(&format!("{peer}neutralise_as = \"ppid_zero\"\n")), PEER_FORMS);
+}
+
+#[test]
+fn every_address_of_a_peer_is_the_same_peer() {
+    let text = "schema = 1\n[[peer]]\naddresses = [\"192.0.2.1\", \"2001:db8::1\"]\nside = \"home\"\nsccp = \"ansi\"\n\
+                [[peer]]\naddress = \"192.0.2.2\"\nside = \"home\"\n";
+    let known = read(text).unwrap().peer_map();
+    let at = |text: &str| known[&text.parse::<std::net::IpAddr>().unwrap().into()];
+    assert_eq!(at("192.0.2.1"), at("2001:db8::1"));
+    assert_ne!(at("192.0.2.1").number, at("192.0.2.2").number);
 }

@@ -173,6 +173,7 @@ impl Core {
     /// Judges what waits in the ring.
     pub(super) fn drain(&mut self) {
         self.loaded.flush_log();
+        self.note_missed();
         let mut out = Vec::new();
         let mut requests = Vec::new();
         let now_ns = kernel::monotonic_ns();
@@ -208,6 +209,17 @@ impl Core {
         for request in requests {
             self.apply(&request);
         }
+    }
+
+    /// What associations are in is not known any more if frames that tell it were not copied.
+    fn note_missed(&mut self) {
+        let lost = [PuntCounter::Overrun, PuntCounter::Bounded, PuntCounter::Unreadable];
+        let count = |counter| self.list.arrays().punt_counter(counter).unwrap_or(0);
+        let missed = lost.into_iter().map(count).sum();
+        if missed > self.tally.missed {
+            self.pipeline.reassembler.missed();
+        }
+        self.tally.missed = missed;
     }
 
     fn write_log(&mut self, lines: &[u8]) {
@@ -397,7 +409,7 @@ impl Core {
     }
 
     pub(super) fn status(&self) -> Result<Value, Fault> {
-        let mut status = maps_status(self.list.arrays(), &self.attached())?;
+        let mut status = maps_status(self.list.arrays(), &self.config.bpffs, &self.attached())?;
         status["controller"] = json!("running");
         status["pid"] = json!(std::process::id());
         status["uptime_s"] = json!(kernel::monotonic_ns().saturating_sub(self.started_ns) / 1_000_000_000);
@@ -422,6 +434,7 @@ impl Core {
             "retransmissions": tally.retransmissions,
             "forgotten_chunks": self.seen.forgotten,
             "undecodable": tally.undecodable,
+            "findings": tally.findings,
             "entries_made": tally.entries_made,
             "entries_refused": tally.entries_refused,
             "entries_expired": tally.entries_expired,

@@ -61,12 +61,16 @@ pub(super) struct Tally {
     pub(super) retransmissions: u64,
     pub(super) verdicts: BTreeMap<Verdict, u64>,
     pub(super) undecodable: BTreeMap<&'static str, u64>,
+    /// Messages with each kind of finding.
+    pub(super) findings: BTreeMap<&'static str, u64>,
     pub(super) entries_made: u64,
     pub(super) entries_refused: u64,
     pub(super) entries_expired: u64,
     pub(super) monitor_lost: u64,
     pub(super) lines_suppressed: u64,
     pub(super) overruns: u64,
+    /// Frames that were not copied, as of the last look.
+    pub(super) missed: u64,
 }
 
 /// How an event was seen.
@@ -128,6 +132,9 @@ impl Desk<'_> {
         *self.tally.verdicts.entry(judged.decision.verdict).or_default() += 1;
         if let Some(Outcome::Undecodable(problem)) = judged.message.map(|message| message.outcome) {
             *self.tally.undecodable.entry(problem.reason()).or_default() += 1;
+        }
+        for finding in judged.message.into_iter().flat_map(|message| message.findings.kinds()) {
+            *self.tally.findings.entry(finding.as_str()).or_default() += 1;
         }
         let alert = !matches!(judged.decision.verdict, Verdict::Allow | Verdict::Defer);
         self.tally.alerts += u64::from(alert);

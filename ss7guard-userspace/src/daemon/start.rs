@@ -1,9 +1,9 @@
 //! Starting: everything that may be refused is tried before anything changes, and what was changed is put back.
 
 use anyhow::Result;
-use ss7guard_common::abi::{self, BlockDetail};
+use ss7guard_common::abi::{self, BlockDetail, Mode};
 
-use crate::config::{Block, Config};
+use crate::config::{Block, Config, Deployment};
 use crate::daemon::Core;
 use crate::kernel::{self, KernelError, Lock, Maps};
 
@@ -28,6 +28,7 @@ impl<'a> Claim<'a> {
         let mounted = kernel::ensure_mounted(&config.bpffs)?;
         let mut claim = Self { config, lock: None, mounted };
         claim.lock = Some(Lock::take(&config.bpffs)?);
+        check_paths(config)?;
         Ok(claim)
     }
 
@@ -52,6 +53,23 @@ impl<'a> Claim<'a> {
             }
         }
     }
+}
+
+/// Refuses to enforce on some of the paths only; in monitor mode that is a warning. A tap sees copies of what it is given.
+fn check_paths(config: &Config) -> Result<(), KernelError> {
+    if config.deployment == Deployment::Tap {
+        return Ok(());
+    }
+    let mut interfaces = config.interfaces.clone();
+    interfaces.extend(kernel::attached(&config.bpffs)?.into_iter().map(|one| one.interface));
+    let uncovered = kernel::uncovered(&config.peers, &interfaces)?;
+    if !uncovered.is_empty() && config.mode == Mode::Enforce {
+        return Err(KernelError::Uncovered(uncovered));
+    }
+    for path in uncovered {
+        log::warn!("{path}: what comes that way is not seen");
+    }
+    Ok(())
 }
 
 impl Drop for Claim<'_> {

@@ -1,10 +1,12 @@
 //! What the kernel's state looks like to a client, with or without a running controller.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use ss7guard_common::abi::PuntCounter;
 
 use crate::control::Fault;
-use crate::kernel::{Attached, Entry, Maps};
+use crate::kernel::{Attached, Entry, Maps, offloads};
 use crate::reassembly::Account;
 use crate::screening::rule;
 
@@ -27,12 +29,26 @@ pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
     })
 }
 
-/// What is attached.
+/// What is attached, and what the interfaces do to frames: `switched_off` until detach, `merging` them all the same, and
+/// other features that show in what is copied.
 #[must_use]
-pub fn attached_json(attached: &[Attached]) -> Value {
+pub fn attached_json(bpffs: &Path, attached: &[Attached]) -> Value {
     attached
         .iter()
-        .map(|one| json!({ "interface": one.interface, "xdp": one.xdp_name(), "egress": one.egress_name() }))
+        .map(|one| {
+            let found = offloads::look(&one.interface, one.native == Some(true)).unwrap_or_default();
+            let notes: serde_json::Map<String, Value> =
+                found.harmless.into_iter().map(|(feature, why)| (feature, json!(why))).collect();
+            let merging = [found.switchable, found.fixed].concat();
+            json!({
+                "interface": one.interface,
+                "xdp": one.xdp_name(),
+                "egress": one.egress_name(),
+                "switched_off": offloads::switched(bpffs, &one.interface),
+                "merging": merging,
+                "features": notes,
+            })
+        })
         .collect()
 }
 
@@ -40,13 +56,13 @@ pub fn attached_json(attached: &[Attached]) -> Value {
 ///
 /// # Errors
 /// The maps cannot be read.
-pub fn maps_status(maps: &Maps, attached: &[Attached]) -> Result<Value, Fault> {
+pub fn maps_status(maps: &Maps, bpffs: &Path, attached: &[Attached]) -> Result<Value, Fault> {
     let record = maps.config().map_err(|error| Fault::new("kernel", error.to_string()))?;
     Ok(json!({
         "mode": record.mode().as_str(),
         "generation": record.generation,
         "abi": record.abi_version,
-        "interfaces": attached_json(attached),
+        "interfaces": attached_json(bpffs, attached),
         "ring_bytes": maps.ring_bytes(),
         "ring": ring_json(maps)?,
     }))

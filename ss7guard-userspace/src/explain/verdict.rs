@@ -97,7 +97,7 @@ pub fn judge(subject: Subject<'_>, config: &Config, flipped: bool) -> Vec<Judgem
         }
         Subject::Message(message) => {
             let direction = if flipped { Direction::Out } else { Direction::In };
-            let decision = Engine::new(config).screen(message, Source { direction, peer: None });
+            let decision = Engine::new(config).screen(message, Source { direction, peer: None, port: None });
             let place = Place { frame: 1, ..Place::default() };
             let calling = calling(message);
             vec![Judgement { place, direction, decision, classifier: None, opc: None, calling }]
@@ -186,11 +186,11 @@ fn trials(config: &Config, was: &Judgement, reveal: bool) -> Vec<Trial> {
         let side = if was.direction == Direction::In { Side::Home } else { Side::Interconnect };
         let name = if side == Side::Home { "home" } else { "interconnect" };
         add(format!("[[peer]] address = \"{source}\", side = \"{name}\""), &|config| {
-            config.peers.retain(|peer| peer.address != source);
-            let point_code_bits = config.point_code_bits;
-            let (flavour, point_codes) = (config.flavour, Vec::new());
-            let name = None;
-            config.peers.push(Peer { name, address: source, side, point_code_bits, flavour, point_codes });
+            for peer in &mut config.peers {
+                peer.addresses.retain(|address| *address != source);
+            }
+            let rest = Peer::unknown(side, config.point_code_bits, config.flavour);
+            config.peers.push(Peer { addresses: vec![source], ..rest });
         });
     }
     for (mode, name) in
@@ -386,7 +386,7 @@ fn side(was: &Judgement, config: &Config) -> String {
     let Some((source, _)) = was.place.addresses else {
         return "there is no address, so it counts as coming from the interconnect".to_owned();
     };
-    let listed = |address: IpAddr| config.peers.iter().find(|peer| peer.address == address);
+    let listed = |address: IpAddr| config.peers.iter().find(|peer| peer.addresses.contains(&address));
     match listed(source) {
         Some(peer) if peer.side == Side::Home => format!("{source} is a [[peer]] with side = \"home\""),
         Some(_) => format!("{source} is a [[peer]] with side = \"interconnect\""),

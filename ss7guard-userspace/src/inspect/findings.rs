@@ -95,6 +95,15 @@ findings! {
     BadChecksum = "bad_checksum", Odd;
     /// An SCTP packet with an association's verification tag, from or to an address that is not the association's.
     ForeignAddress = "foreign_address", Odd;
+    /// User data with another verification tag than those of the association that has these addresses and ports: a
+    /// receiver discards it (RFC 9260 §8.5).
+    WrongVtag = "wrong_vtag", Odd;
+    /// M3UA DATA between ASP UP and the first ASP ACTIVE of its association, or after the last ASP INACTIVE or ASP DOWN
+    /// (RFC 4666 §4.3).
+    DataOutsideState = "data_outside_state", Odd;
+    /// M3UA DATA in an association in which no ASP has said anything since its beginning (RFC 4666 §4.3); some ends are set
+    /// up to do without.
+    DataWithoutAsp = "data_without_asp", Note;
     /// The same TSN with different octets.
     TsnConflict = "tsn_conflict", Ambiguous;
     /// Fragments of one user message that disagree about stream or sequence number (RFC 9260 §6.9).

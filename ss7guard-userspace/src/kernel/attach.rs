@@ -10,11 +10,11 @@ use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
-use ss7guard_common::abi::name;
+use ss7guard_common::abi::{Mode, name};
 
 use crate::config::{AttachMode, Config, Deployment, EgressMode};
 use crate::kernel::load::{Flat, Loaded, errno_of, program_mut};
-use crate::kernel::{KernelError, bpffs};
+use crate::kernel::{KernelError, bpffs, offloads};
 
 /// How what leaves is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,14 @@ const CLSACT: &str = "clsact_";
 
 /// The file system refuses dots in names; interfaces of VLANs have them.
 fn pin_path(bpffs: &Path, prefix: &str, interface: &str) -> PathBuf {
-    bpffs.join(format!("{prefix}{}", interface.replace('~', "~7e").replace('.', "~2e")))
+    bpffs.join(format!("{prefix}{}", escaped(interface)))
 }
 
-fn interface_of(escaped: &str) -> String {
+pub(super) fn escaped(interface: &str) -> String {
+    interface.replace('~', "~7e").replace('.', "~2e")
+}
+
+pub(super) fn interface_of(escaped: &str) -> String {
     escaped.replace("~2e", ".").replace("~7e", "~")
 }
 
@@ -134,6 +138,11 @@ pub fn attach(
             new.push(interface.clone());
         }
         if let Err(error) = result {
+            if have.is_none()
+                && let Err(undo) = offloads::restore(&config.bpffs, interface)
+            {
+                log::warn!("{interface}: features could not be switched back: {undo}");
+            }
             for one in attached(&config.bpffs)?.iter().filter(|one| new.contains(&one.interface)) {
                 if let Err(undo) = detach_one(&config.bpffs, one) {
                     log::warn!("{}: could not be detached again: {undo}", one.interface);
@@ -161,6 +170,8 @@ fn attach_one(
 ) -> Result<(), KernelError> {
     if have.is_none_or(|have| have.native.is_none()) {
         attach_xdp(loaded, config, interface)?;
+    } else if have.is_some_and(|have| have.native.is_some()) {
+        prepare(config, interface, have.and_then(|have| have.native) == Some(true))?;
     }
     let wants_egress = config.deployment == Deployment::Host && config.egress != EgressMode::Off;
     match have.filter(|have| have.egress.is_some()) {
@@ -168,6 +179,12 @@ fn attach_one(
         None if wants_egress => attach_egress(loaded, config, interface),
         _ => Ok(()),
     }
+}
+
+/// Looks at what the interface does to frames, and acts on it.
+fn prepare(config: &Config, interface: &str, native: bool) -> Result<(), KernelError> {
+    let enforces = config.mode == Mode::Enforce;
+    offloads::prepare(&config.bpffs, interface, native, config.offloads, enforces)
 }
 
 fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(), KernelError> {
@@ -181,6 +198,7 @@ fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(
         _ => None,
     };
     let mut native = config.attach != AttachMode::Generic;
+    prepare(config, interface, native)?;
     let mut result = xdp.attach(interface, if native { XdpMode::Driver } else { XdpMode::Skb });
     if native && let Err(error) = &result {
         if let Some(error) = refused(error) {
@@ -195,6 +213,7 @@ fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(
             "{interface}: XDP in the driver is not possible ({source}); attached generically, which is slower"
         );
         native = false;
+        prepare(config, interface, native)?;
         result = xdp.attach(interface, XdpMode::Skb);
     }
     let id = result.map_err(|error| {
@@ -327,7 +346,7 @@ fn detach_one(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
     for prefix in [XDP_NATIVE, XDP_GENERIC] {
         remove_pin(&pin_path(bpffs, prefix, &old.interface))?;
     }
-    Ok(())
+    offloads::restore(bpffs, &old.interface)
 }
 
 fn detach_egress(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
@@ -363,6 +382,10 @@ pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, KernelError> {
     for old in attached(bpffs)? {
         detach_one(bpffs, &old)?;
         interfaces.push(old.interface);
+    }
+    // A start that died between the switch and the link leaves a note alone.
+    for interface in offloads::noted(bpffs)? {
+        offloads::restore(bpffs, &interface)?;
     }
     for map in name::PINNED_MAPS {
         remove_pin(&bpffs.join(map))?;

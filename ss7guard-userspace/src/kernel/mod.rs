@@ -9,10 +9,14 @@ mod attach;
 pub mod block_list;
 mod bpffs;
 mod clock;
+mod coverage;
+mod ethtool;
 mod events;
 mod load;
 mod maps;
+pub mod offloads;
 mod peers;
+mod routes;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +27,7 @@ pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interfa
 pub use block_list::{BlockList, Entry, ListError, capacity, scan};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
+pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
@@ -51,6 +56,24 @@ pub enum KernelError {
         /// The system's word.
         source: io::Error,
     },
+    /// Frames are merged before the program sees them.
+    #[error(
+        "interface {interface:?} merges frames before they can be judged ({list}): switch that off (`ethtool -K {interface} {off}`), or write offloads = \"switch\" or \"ignore\" in [network]",
+        list = features.join(", "),
+        off = features.iter().map(|feature| format!("{feature} off")).collect::<Vec<_>>().join(" ")
+    )]
+    MergesFrames {
+        /// The interface.
+        interface: String,
+        /// What merges them, by the kernel's names.
+        features: Vec<String>,
+    },
+    /// A path of an association goes past the firewall.
+    #[error(
+        "mode = \"enforce\" is refused: {}; name every interface by which peers are reached in network.interfaces, or write mode = \"monitor\"",
+        sentence(.0)
+    )]
+    Uncovered(Vec<Uncovered>),
     /// Another controller holds the pins.
     #[error("another ss7guard controls the pins at {0}; stop it first")]
     Locked(PathBuf),
@@ -75,8 +98,8 @@ pub enum KernelError {
         /// Where something is.
         attached: Vec<String>,
     },
-    /// More peers than the table holds without a collision.
-    #[error("{0} peers do not fit the kernel's peer table")]
+    /// More addresses of peers than the table holds without a collision.
+    #[error("{0} addresses of peers do not fit the kernel's peer table")]
     TooManyPeers(usize),
     /// The kernel cannot do what is needed.
     #[error("this kernel cannot do it: {0}")]
@@ -89,6 +112,16 @@ pub enum KernelError {
         /// What the system said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// The first few, and how many more there are.
+fn sentence(uncovered: &[Uncovered]) -> String {
+    const TOLD: usize = 4;
+    let mut told: Vec<String> = uncovered.iter().take(TOLD).map(ToString::to_string).collect();
+    if uncovered.len() > TOLD {
+        told.push(format!("and {} more", uncovered.len() - TOLD));
+    }
+    told.join("; ")
 }
 
 fn list(names: &[String]) -> String {

@@ -34,22 +34,27 @@ impl Maps {
             return Ok(0);
         }
         let half = PeerTable::unpack(self.config()?.peer_table).map_or(0, |active| 1 - active.half);
-        let addresses: Vec<Address> = peers.iter().map(|peer| Address::from(peer.address)).collect();
-        let too_many = || KernelError::TooManyPeers(peers.len());
+        // One slot for each address of a peer, with the same content.
+        let listed: Vec<(Address, &Peer)> = peers
+            .iter()
+            .flat_map(|peer| peer.addresses.iter().map(move |address| (Address::from(*address), peer)))
+            .collect();
+        let addresses: Vec<Address> = listed.iter().map(|(address, _)| *address).collect();
+        let too_many = || KernelError::TooManyPeers(listed.len());
         let table = find_seed(&addresses, half).ok_or_else(too_many)?;
         let first = half * PEER_TABLE_LEN;
         let mut entries = vec![
             PeerEntry { address: [0; 4], used: 0, side: 0, point_code_bits: 0, form: 0 };
             PEER_TABLE_LEN as usize
         ];
-        for (peer, address) in peers.iter().zip(&addresses) {
+        for (address, peer) in &listed {
             let slot = entries.get_mut((peer_slot(table, address) - first) as usize).ok_or_else(too_many)?;
             *slot = PeerEntry {
                 address: address.0,
                 used: 1,
                 side: peer.side as u8,
                 point_code_bits: peer.point_code_bits,
-                form: 0,
+                form: peer.form as u8,
             };
         }
         for (slot, entry) in (first..).zip(entries) {

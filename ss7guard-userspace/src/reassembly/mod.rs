@@ -22,6 +22,7 @@
     )
 )]
 
+mod associations;
 mod checksum;
 mod ip;
 mod paths;
@@ -35,7 +36,7 @@ use std::net::IpAddr;
 use ss7guard_common::classify::{self, ChunkVerdict, FrameVerdict, Observed};
 use ss7guard_common::verdict::{Class, Reason};
 use ss7guard_common::wire::sctp::data_flag;
-use ss7guard_common::wire::{Remote, SctpSpan};
+use ss7guard_common::wire::{Address, Remote, SctpSpan};
 
 pub use table::{Counts, Limits};
 
@@ -45,6 +46,7 @@ use crate::inspect::m3ua;
 use crate::inspect::message::{Message, Outcome};
 use crate::inspect::record::Place;
 use crate::inspect::sccp::Flavour;
+use crate::reassembly::associations::Member;
 use crate::reassembly::checksum::Checksum;
 
 /// Budgets of all tables.
@@ -263,11 +265,24 @@ impl Reassembler {
         if bad {
             scene.notes.note(Finding::BadChecksum, 0);
         }
-        let origin = self.paths.origin(frame, span);
+        let number = |address: &Address| host.peers.get(address).map(|peer| peer.number);
+        let same = |one: &Address, other: &Address| number(one).is_some() && number(one) == number(other);
+        let origin = self.paths.origin(frame, span, same);
+        if !bad {
+            self.paths.learn(frame, span, scene.now_ns);
+        }
         if origin.is_some_and(|origin| origin.foreign) {
             scene.notes.note(Finding::ForeignAddress, 0);
         }
+        if origin.is_some_and(|origin| origin.wrong_tag) {
+            scene.notes.note(Finding::WrongVtag, 0);
+        }
+        let notes = scene.notes;
         for seen in chunks {
+            scene.notes = notes;
+            if let Some(member) = origin.and_then(|origin| origin.member) {
+                self.state(member, seen, frame, bad, scene);
+            }
             if is_whole(seen) || seen.verdict.reason() == Some(Reason::OtherPayload) {
                 self.one(seen, frame, scene, sink);
                 continue;
@@ -279,6 +294,25 @@ impl Reassembler {
                 sctp::Added::Whole(whole) => self.whole(host, frame, span, &whole, scene, sink),
             }
         }
+    }
+
+    /// Follows the state of an ASP, and notes DATA that does not belong there.
+    fn state(&mut self, member: Member, seen: &Observed, frame: &[u8], bad: bool, scene: &mut Scene) {
+        let associations = &mut self.paths.associations;
+        if seen.data.is_some() {
+            if let Some(finding) = associations.outside(member, seen.user_data.tsn) {
+                scene.notes.note(finding, 0);
+            }
+        } else if is_whole(seen) && !bad {
+            let end = seen.offset.saturating_add(seen.chunk.len);
+            let octets = frame.get(seen.user_data.payload..end).unwrap_or_default();
+            let _ = associations.message(member, seen.user_data.tsn, octets);
+        }
+    }
+
+    /// Frames that should have come here were lost: what is known of associations may be out of date.
+    pub fn missed(&mut self) {
+        self.paths.missed();
     }
 
     /// A user message that was put together: as the only chunk of a packet like the one that completed it.

@@ -4,7 +4,7 @@
 //! A sender is the operator of the calling global title. What is unknown is an alert, never a pass: an attacker chooses
 //! what we do not know.
 
-use ss7guard_common::wire::Address;
+use std::sync::Arc;
 
 use crate::config::RuleMode;
 use crate::inspect::digits::Digits;
@@ -15,6 +15,7 @@ use crate::screening::{
     Category, Decision, Engine, Evidence, Operation, RULE_CATEGORY2, RULE_CATEGORY3, RULE_SMS, RULE_SPOOFING,
     Rule, Verdict, operations,
 };
+use crate::screening::{Says, Source};
 
 /// updateLocation, updateGprsLocation: the argument names the node that the subscriber is said to be at.
 const LOCATION_UPDATES: [i32; 2] = [2, 23];
@@ -105,15 +106,27 @@ impl Engine {
         Some(self.against(self.modes.sms, RULE_SMS, Some(Category::Sms), Some(asked), why))
     }
 
-    /// A home global title from outside, or a point code that is not this peer's.
-    pub(super) fn spoofing(&self, message: &Message<'_>, peer: Option<Address>) -> Option<Decision> {
+    /// A home global title from outside, or a point code or global title that is not this peer's.
+    pub(super) fn spoofing(&self, message: &Message<'_>, source: Source) -> Option<Decision> {
         if self.modes.spoofing == RuleMode::Off {
             return None;
         }
         let opc = message.m3ua.label.opc;
-        let listed = peer.and_then(|peer| self.point_codes.get(&peer));
-        let why = if listed.is_some_and(|listed| !listed.contains(&opc)) {
+        let says = source.peer.and_then(|peer| self.says.get(&peer));
+        let foreign = |says: &&Arc<Says>| !says.point_codes.is_empty() && !says.point_codes.contains(&opc);
+        let mute = |says: &&Arc<Says>| {
+            let speaks = |gt: &str| says.gt_prefixes.iter().any(|prefix| gt.starts_with(prefix.as_str()));
+            !says.gt_prefixes.is_empty() && message.calling_gt().is_some_and(|gt| !speaks(gt))
+        };
+        let elsewhere = |says: &&Arc<Says>| {
+            !says.ports.is_empty() && source.port.is_some_and(|port| !says.ports.contains(&port))
+        };
+        let why = if let (Some(_), Some(port)) = (says.filter(elsewhere), source.port) {
+            format!("the SCTP port {port} is not one of this peer's")
+        } else if says.filter(foreign).is_some() {
             format!("the originating point code {opc} is not one of this peer's")
+        } else if says.filter(mute).is_some() {
+            format!("{} is not one that this peer may speak for", sender_text(message))
         } else if self.sender(message).is_some_and(|sender| sender.home) {
             format!("{} is a home number, and the message comes from outside", sender_text(message))
         } else {

@@ -126,7 +126,7 @@ pub const RULE_SMS: Rule =
 pub const RULE_SPOOFING: Rule = Rule {
     id: 104,
     name: "spoofing",
-    about: "no home global title comes from outside, and no point code that is not the peer's",
+    about: "no home global title comes from outside, and no point code or global title that is not the peer's",
 };
 /// Odd forms.
 pub const RULE_FINDINGS: Rule = Rule {
@@ -249,8 +249,17 @@ pub struct Engine {
     agreements: Arc<[Agreement]>,
     operators: Arc<Operators>,
     findings: FindingActions,
-    point_codes: Arc<HashMap<Address, Vec<u32>>>,
+    /// What each peer may say of itself, by each of its addresses.
+    says: Arc<HashMap<Address, Arc<Says>>>,
     mode: Mode,
+}
+
+/// What a peer may say of itself; an empty list allows anything.
+#[derive(Clone, Debug, Default)]
+struct Says {
+    point_codes: Vec<u32>,
+    gt_prefixes: Vec<String>,
+    ports: Vec<u16>,
 }
 
 /// Where a message comes from.
@@ -260,22 +269,29 @@ pub struct Source {
     pub direction: Direction,
     /// Address of the peer.
     pub peer: Option<Address>,
+    /// Its SCTP port.
+    pub port: Option<u16>,
 }
 
 impl Engine {
     /// The rules of this configuration.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let listed = config.peers.iter().filter(|peer| !peer.point_codes.is_empty());
+        let says = config.peers.iter().flat_map(|peer| {
+            let says = Arc::new(Says {
+                point_codes: peer.point_codes.clone(),
+                gt_prefixes: peer.gt_prefixes.clone(),
+                ports: peer.ports.clone(),
+            });
+            peer.addresses.iter().map(move |address| (Address::from(*address), Arc::clone(&says)))
+        });
         Self {
             category1: config.category1.clone(),
             modes: config.modes,
             agreements: config.agreements.clone().into(),
             operators: Operators::new(&config.operators).into(),
             findings: config.findings.clone(),
-            point_codes: Arc::new(
-                listed.map(|peer| (Address::from(peer.address), peer.point_codes.clone())).collect(),
-            ),
+            says: Arc::new(says.collect()),
             mode: config.mode,
         }
     }
@@ -298,7 +314,7 @@ impl Engine {
             self.category2(message),
             self.category3(message),
             self.sms(message),
-            self.spoofing(message, source.peer),
+            self.spoofing(message, source),
             self.odd_forms(message),
         ];
         for decision in spoken.into_iter().flatten() {

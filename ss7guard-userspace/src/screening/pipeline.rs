@@ -1,9 +1,9 @@
 //! From a frame to decisions: classifier, decoder and rules in one go, for captures and for live traffic.
 
 use ss7guard_common::abi::Side;
-use ss7guard_common::classify::ChunkVerdict;
+use ss7guard_common::classify::{self, ChunkVerdict};
 use ss7guard_common::verdict::{Action, Class, Reason};
-use ss7guard_common::wire::{Address, Remote};
+use ss7guard_common::wire::{Address, Remote, sctp};
 
 use crate::config::Config;
 use crate::host::{Host, endpoints};
@@ -70,7 +70,7 @@ impl Pipeline {
             Remote::Source => source.into(),
             Remote::Destination => destination.into(),
         });
-        let source = Source { direction, peer };
+        let source = Source { direction, peer, port: port(arrival) };
         reassembler.frame(host, arrival, &mut |seen| {
             let Some(decision) = decide(engine, seen, source) else { return };
             let (message, octets) = match seen.what {
@@ -82,6 +82,16 @@ impl Pipeline {
             sink(&Judged { place, direction, message, octets, decision, reason, action, stream });
         });
     }
+}
+
+/// SCTP port of the remote end, if the frame holds one whole.
+fn port(arrival: &Arrival<'_>) -> Option<u16> {
+    let span = classify::sctp_span(arrival.octets, arrival.octets.len()).ok()?;
+    let header = sctp::header(arrival.octets, span.start, span.end).ok()?;
+    Some(match arrival.remote {
+        Remote::Source => header.source_port,
+        Remote::Destination => header.destination_port,
+    })
 }
 
 /// Out: what leaves this host, or comes from a home peer.

@@ -27,7 +27,7 @@ fn screen(engine: &Engine, components: &str, direction: Direction) -> Decision {
     use ss7guard_common::wire::m3ua::{Data, Label};
     let udt = udt(components);
     let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
-    engine.screen(&Message::decode(data, &udt), Source { direction, peer: None })
+    engine.screen(&Message::decode(data, &udt), Source { direction, peer: None, port: None })
 }
 
 const ATI: &str = "a1{02{01} 02{47} 30{a0{81{91 44 77}} a1{80{}} 83{91 44 77}}}";
@@ -91,7 +91,7 @@ fn other_operations_and_cap_are_not_category_1() {
     let message = Message::decode_tcap_only(&cap);
     assert_eq!(message.protocol, Protocol::Cap);
     assert_eq!(
-        engine("").screen(&message, Source { direction: Direction::In, peer: None }).verdict,
+        engine("").screen(&message, Source { direction: Direction::In, peer: None, port: None }).verdict,
         Verdict::Allow
     );
 }
@@ -99,6 +99,32 @@ fn other_operations_and_cap_are_not_category_1() {
 #[test]
 fn what_cannot_be_decoded_is_malformed_with_its_reason() {
     let message = Message::decode_tcap_only(&[0x62, 0x05]);
-    let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None });
+    let decision = engine("").screen(&message, Source { direction: Direction::In, peer: None, port: None });
     assert_eq!((decision.verdict, decision.reason), (Verdict::Malformed, "tcap_truncated"));
+}
+
+#[test]
+fn a_peer_speaks_for_its_own_global_titles_and_by_its_own_ports_from_any_of_its_addresses() {
+    use ss7guard_common::wire::m3ua::{Data, Label};
+    let engine = engine(
+        "[[peer]]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\nside = \"interconnect\"\nports = [2905]\n\
+         gt_prefixes = [\"4477009\"]\n[[peer]]\naddress = \"192.0.2.3\"\nside = \"interconnect\"\n\
+         gt_prefixes = [\"33\"]\n",
+    );
+    let udt = udt(PSI);
+    let said = |last: u32, port: u16| {
+        let data = Data { label: Label { si: 3, ..Label::default() }, ..Data::default() };
+        let peer = Some(Address::from_ipv4(0xc000_0200 | last));
+        let source = Source { direction: Direction::In, peer, port: Some(port) };
+        engine.spoofing(&Message::decode(data, &udt), source)
+    };
+    for last in [1, 2] {
+        assert_eq!(said(last, 2905), None);
+        let why = &said(last, 2906).unwrap().evidence[0].why;
+        assert!(why.contains("the SCTP port 2906"), "{why}");
+    }
+    let foreign = said(3, 2905).unwrap();
+    assert_eq!((foreign.verdict, foreign.rule), (Verdict::Alert, Some(RULE_SPOOFING)));
+    assert!(foreign.evidence[0].why.contains("may speak for"), "{foreign:?}");
+    assert_eq!(said(9, 2905), None, "nothing is said of other addresses");
 }

@@ -242,12 +242,8 @@ fn fill(program: &mut Program) -> Result<()> {
 fn write_peers(program: &mut Program) -> Result<u64> {
     let peers: Vec<Peer> = (1..20)
         .map(|host| Peer {
-            name: None,
-            address: [192, 0, 2, host].into(),
-            side: abi::Side::Interconnect,
-            point_code_bits: 24,
-            flavour: ss7guard_userspace::inspect::sccp::Flavour::Itu,
-            point_codes: Vec::new(),
+            addresses: vec![[192, 0, 2, host].into()],
+            ..Peer::unknown(abi::Side::Interconnect, 24, ss7guard_userspace::inspect::sccp::Flavour::Itu)
         })
         .collect();
     Ok(program.list.arrays_mut().write_peers(&peers)?)
