@@ -44,7 +44,7 @@ fn seeds() -> Vec<Vec<u8>> {
             .build(),
         Frame::ipv6(132, &[]).sctp(1, &[sack(), bad.clone()]).build(),
         Frame::ipv6(132, &[(0, vec![0; 7]), (44, vec![0; 7]), (60, vec![0; 7])])
-            .sctp(1, &[ok.clone()])
+            .sctp(1, std::slice::from_ref(&ok))
             .build(),
         Frame::ipv4(132, &[]).sctp(0, &[chunk(1, 0, &[7; 16])]).build(),
         Frame::ipv6(132, &[]).sctp(1, &[sack(), chunk(0x0f, 0, &[0; 24]), chunk(0xc1, 0, &[0; 12])]).build(),
@@ -52,7 +52,7 @@ fn seeds() -> Vec<Vec<u8>> {
         Frame::ipv4(17, &[]).payload(&[0x26, 0xab, 0, 1, 0, 8, 0, 0]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), auth, bad.clone()]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[bad.clone(), dropped]).build(),
-        Frame::ipv4(132, &[]).sctp(1, &[short.clone()]).build(),
+        Frame::ipv4(132, &[]).sctp(1, std::slice::from_ref(&short)).build(),
         Frame::ipv4(132, &[]).sctp(1, &[rest(0x203f, 20, 10), ok.clone()]).build(),
         Frame::ipv4(132, &[]).sctp(1, &[short.clone(), rest(0x203f, 20, 10)]).build(),
         Frame::ipv6(132, &[]).sctp(1, &[rest(0x203f, 20, 10), short.clone(), bad.clone()]).build(),

@@ -9,6 +9,8 @@
 //! What cannot be put together so is stopped: a first fragment of less than four octets, which no stack is known to make;
 //! one that finds its place taken; a message that does not show its label in its first 48 octets.
 
+#![expect(clippy::manual_range_contains, reason = "two plain comparisons, which the verifier can follow")]
+
 use crate::abi::{Config, SPLIT_LATER_AT, SPLIT_OCTETS, SPLIT_ROOM, SPLIT_SLOTS, Split, split_kind};
 use crate::classify::{ChunkVerdict, Env, Observed, Scope, blocked, conclude};
 use crate::neutralise::WriteAt;

@@ -99,7 +99,7 @@ impl<A: Arrays> BlockList<A> {
     ) -> Result<Progress, ListError> {
         let mut progress = Progress::default();
         match import.step {
-            Step::Staging => {}
+            Step::Staging | Step::Done => {}
             Step::Retiring(after) => {
                 let keys = self.keys_after(after, most);
                 for key in &keys {
@@ -135,7 +135,6 @@ impl<A: Arrays> BlockList<A> {
                     import.step = Step::Done;
                 }
             }
-            Step::Done => {}
         }
         progress.done = import.step == Step::Done;
         Ok(progress)
