@@ -98,19 +98,23 @@ impl BlockDetail {
             && (self.ni == ANY_NI || self.ni == ni)
             && (self.match_na == 0 || network_appearance == Some(self.network_appearance))
             && self.halves >> (moment.half() & 1) & 1 == 1
-            && (self.expires_at == 0 || moment.now() < self.expires_at || self.lingers(moment))
+            && super::applies(self.expires_at, self.action, moment)
     }
+}
 
-    /// Whether an entry that has ended still applies: what it neutralised may have been lost after it, and its
-    /// retransmission must not deliver the original. A sender goes on for as long as its longest timer
-    /// (RFC 9260 §16: RTO.Max 60 s) after the last that was neutralised.
-    #[inline(always)]
-    fn lingers(&self, moment: &impl Moment) -> bool {
-        let now = moment.now();
-        self.action == Action::Neutralise as u8
-            && now < self.expires_at.wrapping_add(moment.linger())
-            && now < moment.last_hit().wrapping_add(moment.linger())
+/// Whether an entry that ends at this time, or never, still applies. One that has ended goes on if it neutralises: what
+/// it neutralised may have been lost after it, and its retransmission must not deliver the original. A sender goes on for
+/// as long as its longest timer (RFC 9260 §16: RTO.Max 60 s) after the last that was neutralised.
+#[inline(always)]
+pub(super) fn applies(expires_at: u64, action: u8, moment: &impl Moment) -> bool {
+    if expires_at == 0 {
+        return true;
     }
+    let now = moment.now();
+    now < expires_at
+        || action == Action::Neutralise as u8
+            && now < expires_at.wrapping_add(moment.linger())
+            && now < moment.last_hit().wrapping_add(moment.linger())
 }
 
 /// When a message is held against an entry. Times are in the unit of [`BlockDetail::expires_at`].

@@ -9,7 +9,9 @@ mod counters;
 mod event;
 mod peer;
 mod split;
+mod title;
 
+use block::applies;
 pub use block::{
     ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN,
     Moment, POINT_CODE_SPACE, bitmap_position, index_position,
@@ -19,10 +21,16 @@ pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
 pub use event::{EVENT_CAPTURE_LEN, Event, event_flag};
 pub use peer::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, Side, peer_slot};
 
+pub use title::{
+    CHUNK_LEN, CHUNK_ROOM, MAX_CHUNKS_DEEP, MAX_SEGMENT, MAX_TITLE_CHAIN, MAX_TITLE_SLOTS, ROOT_LEN,
+    ROOT_SYMBOLS, ROOT_WORDS, Symbols, TITLE_DIGITS, TITLE_NO_SLOT, TitleBoundary, TitleDetail, TitleStep,
+    TitleTables, TitleWord, direction, title_slot,
+};
+
 pub use split::{SPLIT_LATER_AT, SPLIT_OCTETS, SPLIT_ROOM, SPLIT_SLOTS, Split, split_kind};
 
 /// Version of everything in this module.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Names of the maps and programs, as pinned and as shown by tools; the kernel keeps 15 characters.
 pub mod name {
@@ -48,8 +56,23 @@ pub mod name {
     pub const CLOCK: &str = "CLOCK";
     /// `Array<Split>`: messages whose label lies in two fragments.
     pub const SPLITS: &str = "SPLITS";
+    /// `Array<u64>`, mapped: the root tables of the list of global titles, one for each half.
+    pub const TITLE_ROOT: &str = "TITLE_ROOT";
+    /// `Array<u64>`, mapped: boundaries.
+    pub const TITLE_SEGMENTS: &str = "TITLE_SEGMENTS";
+    /// `Array<[u64; CHUNK_ROOM]>`, mapped.
+    pub const TITLE_CHUNKS: &str = "TITLE_CHUNKS";
+    /// `Array<TitleDetail>`, mapped.
+    pub const TITLE_DETAIL: &str = "TITLE_DETAIL";
+    /// `Array<BlockHits>`: hits of each entry for global titles, written by the kernel alone.
+    pub const TITLE_HITS: &str = "TITLE_HITS";
     /// Every map that is pinned.
-    pub const PINNED_MAPS: [&str; 11] = [
+    pub const PINNED_MAPS: [&str; 16] = [
+        TITLE_ROOT,
+        TITLE_SEGMENTS,
+        TITLE_CHUNKS,
+        TITLE_DETAIL,
+        TITLE_HITS,
         SPLITS,
         CLOCK,
         CONFIG,
