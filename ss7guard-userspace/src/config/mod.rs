@@ -275,6 +275,10 @@ impl Config {
             record.set_policy(*reason, *action);
         }
         record.setup_copies = self.setup_copies;
+        record.default_flavour = self.flavour as u8;
+        if self.peers.iter().any(|peer| peer.flavour != self.flavour) {
+            record.flags |= config_flag::PEER_FLAVOURS;
+        }
         if self.peers.iter().any(|peer| peer.form != Form::BeatAck) {
             record.flags |= config_flag::PEER_FORMS;
         }
