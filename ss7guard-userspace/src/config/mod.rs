@@ -198,6 +198,8 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Block entries that the kernel has room for.
     pub block_entries: u32,
+    /// Entries by calling global title that the kernel has room for.
+    pub title_entries: u32,
     /// Copies of set-up frames in a second, for each processor and direction.
     pub setup_copies: u32,
     /// Actions for reasons that differ from the fresh ones.

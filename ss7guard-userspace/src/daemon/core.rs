@@ -448,8 +448,11 @@ impl Core {
 
 fn fault(error: &ListError) -> Fault {
     let code = match error {
-        ListError::Full(_) | ListError::ChainFull(_) => "full",
-        ListError::PointCode(_) => "range",
+        ListError::Full(_)
+        | ListError::ChainFull(_)
+        | ListError::TitlesFull(_)
+        | ListError::TitlesCrowded(_) => "full",
+        ListError::PointCode(_) | ListError::Digits => "range",
         ListError::Missing => "missing",
         ListError::Kernel(_) => "kernel",
     };

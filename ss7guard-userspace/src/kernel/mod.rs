@@ -12,11 +12,14 @@ mod clock;
 mod coverage;
 mod ethtool;
 mod events;
+mod grace;
 mod load;
+mod mapped;
 mod maps;
 pub mod offloads;
 mod peers;
 mod routes;
+pub mod title_list;
 
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +34,9 @@ pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
+pub use title_list::{
+    TitleEntry, TitleImport, TitleKey, TitleList, TitleMaps, TitleProgress, TitleSizes, scan_titles,
+};
 
 /// What went wrong with the kernel.
 #[derive(Debug, Error)]
