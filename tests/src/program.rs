@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use ss7guard_common::abi;
+use ss7guard_common::abi::{self, TitleDetail};
 use ss7guard_userspace::config::Config;
-use ss7guard_userspace::kernel::{self, BlockList, Events, Loaded, Maps};
+use ss7guard_userspace::kernel::block_list::Arrays as _;
+use ss7guard_userspace::kernel::{
+    self, BlockList, Events, Loaded, Maps, TitleList, TitleMaps, TitleProgress,
+};
 use tempfile::TempDir;
 
 /// XDP_DROP.
@@ -19,6 +22,8 @@ pub struct Program {
     pub loaded: Loaded,
     /// The block list.
     pub list: BlockList<Maps>,
+    /// The list of calling global titles.
+    pub titles: TitleList<TitleMaps>,
     /// The event ring.
     pub events: Events,
     folder: TempDir,
@@ -30,18 +35,32 @@ impl Program {
     /// # Errors
     /// Not root, or the kernel refuses.
     pub fn load(block_entries: u32, ring_bytes: u32) -> Result<Self> {
+        Self::with(&Config { block_entries, ring_bytes, title_entries: 1_000, ..Config::default() })
+    }
+
+    /// Loads the programs with room for this many entries by global title.
+    ///
+    /// # Errors
+    /// Not root, or the kernel refuses.
+    pub fn load_with_titles(title_entries: u32) -> Result<Self> {
+        Self::with(&Config { title_entries, ..Config::default() })
+    }
+
+    fn with(config: &Config) -> Result<Self> {
         ensure!(
             rustix::process::geteuid().is_root(),
             "BPF_PROG_TEST_RUN needs root (CAP_BPF, CAP_NET_ADMIN)"
         );
         let folder = tempfile::tempdir()?;
-        let config =
-            Config { bpffs: folder.path().join("bpf"), block_entries, ring_bytes, ..Config::default() };
+        let config = Config { bpffs: folder.path().join("bpf"), ..config.clone() };
         kernel::ensure_mounted(&config.bpffs)?;
         let loaded = kernel::load(&config)?;
-        let list = BlockList::adopt(Maps::open(&config.bpffs)?, 60_000_000_000)?;
+        const LINGER_NS: u64 = 60_000_000_000;
+        let maps = Maps::open(&config.bpffs)?;
+        let titles = TitleList::adopt(TitleMaps::open(&config.bpffs)?, maps.half()?, LINGER_NS)?;
+        let list = BlockList::adopt(maps, LINGER_NS)?;
         let events = Events::open(&config.bpffs)?;
-        Ok(Self { loaded, list, events, folder })
+        Ok(Self { loaded, list, titles, events, folder })
     }
 
     /// The BPF file system with the maps.
@@ -56,6 +75,22 @@ impl Program {
     /// It cannot be written.
     pub fn configure(&mut self, record: &abi::Config) -> Result<()> {
         Ok(self.list.arrays_mut().set_config(*record)?)
+    }
+
+    /// Makes these the whole list of calling global titles.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn replace_titles(&mut self, entries: Vec<TitleDetail>) -> Result<()> {
+        let mut import = self.titles.begin(self.list.arrays().half()?);
+        for entry in entries {
+            self.titles.stage(&mut import, entry)?;
+        }
+        while !self.titles.retire(&mut import, usize::MAX, 0, |_| true)? {}
+        self.list.arrays_mut().flip()?;
+        let mut progress = TitleProgress::default();
+        while !self.titles.settle(&mut import, usize::MAX, 0, |_| true, &mut progress) {}
+        Ok(())
     }
 
     /// Judges a frame; gives the XDP action.

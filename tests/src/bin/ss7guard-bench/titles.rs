@@ -56,11 +56,11 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
     let frame = frame();
     let mut floors = Vec::new();
     let mut plans: Vec<(Plan, Costs)> = SIZES.map(|size| (Plan::new(size), Costs::default())).into();
-    for round in 0..rounds {
+    for _ in 0..rounds {
         let mut smallest = [f64::NAN; 3];
         for (size, (plan, costs)) in SIZES.into_iter().zip(&mut plans) {
             program.replace_titles(plan.entries())?;
-            ensure!(program.titles().len() == size, "the list has {} entries", program.titles().len());
+            ensure!(program.titles.len() == size, "the list has {} entries", program.titles.len());
             for (index, which) in ALL.into_iter().enumerate() {
                 call_from(&mut bench, &plan.numbers(which, NUMBERS))?;
                 let floor = f64::midpoint(
@@ -86,7 +86,6 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
                 floors.push(floor);
             }
         }
-        log::debug!("round {round} done");
     }
     let floor = median(&mut floors);
     Ok(rows(&mut plans, floor))
@@ -133,7 +132,7 @@ const fn name(which: Numbers) -> &'static str {
 
 /// Messages that an entry for their calling global title has stopped so far.
 fn stopped(program: &Program) -> Result<u64> {
-    let counters = program.counters()?;
+    let counters = program.list.arrays().counters()?;
     let of = counters.iter().filter(|one| one.reason == Reason::BlockedGlobalTitle);
     Ok(of.map(|one| one.count).sum())
 }
