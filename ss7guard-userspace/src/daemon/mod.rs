@@ -3,6 +3,7 @@
 //! One thread: a tick every few milliseconds drains the event ring ([`core`]), a slower one sweeps and reports,
 //! clients of the control socket are served in between ([`server`]).
 
+mod blocks;
 mod core;
 mod desk;
 mod seen;
