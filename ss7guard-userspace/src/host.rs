@@ -19,6 +19,7 @@ use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::m3ua::Data;
 use ss7guard_common::wire::{Address, Maybe, Remote, SctpSpan, sctp};
 
+use crate::enforce::Detail;
 use crate::inspect::sccp::Flavour;
 
 /// What is known about a peer address.
@@ -94,6 +95,30 @@ impl Host {
         let known = ends.iter().filter_map(|end| self.peers.get(end));
         let peer = known.min_by_key(|peer| peer.side == Side::Home);
         peer.map_or(self.flavour, |peer| peer.flavour)
+    }
+
+    /// An entry is in the lists, or has taken the place of the one for the same target.
+    pub fn follow(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.block(*detail),
+            Detail::Title(_) => {}
+        }
+    }
+
+    /// An entry of the lists has got another end.
+    pub fn follow_end(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.shorten(*detail),
+            Detail::Title(_) => {}
+        }
+    }
+
+    /// An entry is no more in the lists.
+    pub fn forget(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.unblock(detail),
+            Detail::Title(_) => {}
+        }
     }
 
     /// Adds a block entry, or replaces the one with the same key; the most specific comes first, as in the kernel.

@@ -14,7 +14,7 @@ use ss7guard_lab::m3ua;
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_userspace::config::Config;
 use ss7guard_userspace::config::OnBlock;
-use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Target};
 use ss7guard_userspace::host::Host;
 
 const BLOCKED: u32 = 0x203f;
@@ -196,9 +196,7 @@ fn everything_punts() -> abi::Config {
 
 fn block() -> BlockRequest {
     BlockRequest {
-        point_code: BLOCKED,
-        ni: None,
-        network_appearance: None,
+        target: Target::code(BLOCKED),
         ttl: None,
         rule_id: 7,
         on_block: OnBlock::Neutralise,
@@ -220,7 +218,7 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
     program.list.add(&block(), 0).expect("block");
     let mut host = Host::new(record);
     host.peers = peers().peer_map();
-    host.block(block().detail(0));
+    host.follow(&block().detail(0));
     for (name, reason, frame) in &table {
         let verdict = host.classify(frame, Remote::Source, 0, |_| {});
         assert_eq!(verdict.verdict.reason(), Some(*reason), "host: {name}");
@@ -296,10 +294,11 @@ fn network_indicator_and_appearance_are_part_of_the_key_where_asked() {
     for (ni, na, action) in
         [(Some(2), None, PASS), (Some(0), None, DROP), (None, Some(8), PASS), (None, Some(7), DROP)]
     {
-        let request = BlockRequest { ni, network_appearance: na, on_block: OnBlock::Drop, ..block() };
+        let target = Target::Code(CodeTarget { point_code: BLOCKED, ni, network_appearance: na });
+        let request = BlockRequest { target, on_block: OnBlock::Drop, ..block() };
         program.list.add(&request, 0).expect("block");
         assert_eq!(program.judge(&frame).expect("run"), action, "NI {ni:?}, NA {na:?}");
-        program.list.remove(BLOCKED, ni, na).expect("remove");
+        program.list.remove(&target).expect("remove");
         assert_eq!(program.judge(&frame).expect("run"), PASS);
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::output::{Format, Output, table};
 use crate::cli::target::{Target, ask};
 use crate::config::Config;
 use crate::daemon::view::{maps_stats, maps_status};
-use crate::kernel::{self, Maps};
+use crate::kernel::{self, Maps, block_list};
 
 /// Arguments of `status` and `stats`.
 #[derive(Args, Debug)]
@@ -72,7 +72,7 @@ fn status_from_pins(config: &Config) -> Result<Value> {
     let mut status = maps_status(&maps, &config.bpffs, &attached).map_err(|fault| anyhow!(fault.message))?;
     status["controller"] = json!("not running");
     status["block_entries"] = json!(kernel::scan(&maps)?.len());
-    status["block_capacity"] = json!(kernel::capacity(&maps));
+    status["block_capacity"] = json!(block_list::capacity(&maps));
     Ok(status)
 }
 

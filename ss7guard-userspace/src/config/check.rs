@@ -20,7 +20,7 @@ use crate::inspect::gsm_map::operations;
 use crate::inspect::sccp::Flavour;
 use crate::screening::operators::Operator;
 use crate::screening::{FindingAction, FindingActions};
-use block::block;
+use block::entries;
 pub use block::network_indicator;
 use peers::peers;
 
@@ -91,12 +91,13 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
             spoofing: file.rules.spoofing.mode,
         },
         peers: peers(&file.peer, bits, flavour(network.sccp), format)?,
-        blocks: file.block.iter().map(|entry| block(entry, format)).collect::<Checked<_>>()?,
+        blocks: entries(&file.block, &file.allow, format)?,
         category1: Category1 {
             mode: category1.mode,
             block: match category1.block {
                 BlockName::None => RuleBlock::None,
                 BlockName::Opc => RuleBlock::Opc,
+                BlockName::Gt => RuleBlock::Gt,
             },
             on_block: category1.on_block,
             ttl: duration(category1.ttl.as_ref())?.unwrap_or(Duration::from_secs(3_600)),

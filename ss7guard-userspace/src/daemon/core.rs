@@ -4,34 +4,26 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use ss7guard_common::abi::PuntCounter;
+use ss7guard_common::abi::{PuntCounter, config_flag};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{Fault, Monitor};
-use crate::daemon::blocks::{Key, key, key_of};
 use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
+use crate::daemon::import::Importing;
 use crate::daemon::seen::Seen;
 use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
-use crate::enforce::Planner;
-use crate::kernel::{self, Attached, BlockList, Entry, Events, Loaded, Lock, Maps};
+use crate::enforce::{Listed, Planner, Target};
+use crate::kernel::{self, Attached, Events, Lists, Loaded, Lock, Maps};
 use crate::reassembly::Arrival;
 use crate::screening::{Pipeline, RULE_CONFIGURED};
 
 /// Events that are taken from the ring before clients get a turn.
 const MOST_EVENTS: usize = 20_000;
-
-/// How long an entry that ended stays in the list: longer than a tick of the kernel's coarse clock.
-const LINGER_NS: u64 = 1_000_000_000;
-
-/// Ended entries that one sweep frees; the kernel has ended them already.
-const MOST_ENDED: usize = 10_000;
-
-/// Ended entries that one sweep names in the log.
-const MOST_TOLD: usize = 20;
 
 /// How long entries go on after their end.
 fn linger_ns(config: &Config) -> u64 {
@@ -44,7 +36,7 @@ pub struct Core {
     /// Held as long as the core lives.
     pub(super) lock: Option<Lock>,
     pub(super) loaded: Loaded,
-    pub(super) list: BlockList<Maps>,
+    pub(super) lists: Lists<Maps>,
     ring: Events,
     pub(super) pipeline: Pipeline,
     pub(super) planner: Planner,
@@ -54,12 +46,14 @@ pub struct Core {
     events_failed: bool,
     interfaces: HashMap<u32, String>,
     watchers: Vec<Watcher>,
-    pub(super) reasons: HashMap<Key, String>,
+    pub(super) reasons: HashMap<Target, Rc<str>>,
     pub(super) tally: Tally,
     /// The last entry that could not be made since the last sweep, which tells; the sender sets the pace of these.
     pub(super) refusal: Option<String>,
+    /// The import that goes on, if there is one.
+    pub(super) importing: Importing,
     lines: Lines,
-    wall_offset_ns: u64,
+    pub(super) wall_offset_ns: u64,
     started_ns: u64,
     /// Whether the pins were there before.
     pub adopted: bool,
@@ -71,25 +65,25 @@ impl Core {
     /// Takes over the maps; writes nothing but what a dead writer left half-made.
     pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
         let adopted = loaded.adopted;
-        let list = BlockList::adopt(maps, linger_ns(&config))?;
-        if adopted && list.capacity() + 1 != config.block_entries as usize {
+        let lists = Lists::adopt(maps, linger_ns(&config))?;
+        if adopted && lists.codes().capacity() + 1 != config.block_entries as usize {
             log::warn!(
                 "the pinned block list has {} entries, the configuration says {}; the pinned size stays until `detach`",
-                list.capacity() + 1,
+                lists.codes().capacity() + 1,
                 config.block_entries
             );
         }
-        if adopted && list.arrays().ring_bytes() != config.ring_bytes {
+        if adopted && lists.arrays().ring_bytes() != config.ring_bytes {
             log::warn!(
                 "the pinned ring has {} octets, the configuration says {}; the pinned size stays until `detach`",
-                list.arrays().ring_bytes(),
+                lists.arrays().ring_bytes(),
                 config.ring_bytes
             );
         }
         Ok(Self {
             ring: Events::open(&config.bpffs)?,
             pipeline: Pipeline::without_blocks(&config),
-            list,
+            lists,
             planner: Planner::default(),
             seen: Seen::default(),
             events_file: None,
@@ -99,6 +93,7 @@ impl Core {
             reasons: HashMap::new(),
             tally: Tally::default(),
             refusal: None,
+            importing: Importing::default(),
             lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
@@ -112,12 +107,14 @@ impl Core {
 
     /// Writes peers, the CONFIG record and the configuration's entries.
     pub(super) fn install_policy(&mut self) -> Result<()> {
-        let before = self.list.arrays().config()?;
+        let before = self.lists.arrays().config()?;
         let mut record = self.config.kernel_record();
         record.lists = before.lists;
+        // Cleared by the list itself, once it is empty.
+        record.flags |= before.flags & config_flag::GT_LIST;
         record.seed = if before.seed == 0 { RandomState::new().hash_one(0) } else { before.seed };
-        record.peer_table = self.list.arrays_mut().write_peers(&self.config.peers)?;
-        self.list.arrays_mut().set_config(record)?;
+        record.peer_table = self.lists.arrays_mut().write_peers(&self.config.peers)?;
+        self.lists.arrays_mut().set_config(record)?;
         for block in self.config.blocks.clone() {
             self.install(&block.request()).context("block entries of the configuration")?;
         }
@@ -126,13 +123,12 @@ impl Core {
 
     /// Once everything is attached: entries of an older configuration go, and what the kernel has is known here too.
     pub(super) fn settle(&mut self) -> Result<()> {
-        let configured: HashSet<Key> =
-            self.config.blocks.iter().map(|block| key_of(&block.request())).collect();
-        self.list.end_where(kernel::monotonic_ns(), |detail| {
-            detail.rule_id == RULE_CONFIGURED.id && !configured.contains(&key(detail))
+        let configured: HashSet<Target> = self.config.blocks.iter().map(|block| block.target).collect();
+        self.lists.end_where(kernel::monotonic_ns(), |detail| {
+            detail.rule_id() == RULE_CONFIGURED.id && !configured.contains(&detail.target())
         })?;
-        for Entry { detail, .. } in self.list.entries()? {
-            self.pipeline.host.block(detail);
+        for Listed { detail, .. } in self.lists.entries()? {
+            self.pipeline.host.follow(&detail);
         }
         let attached = self.interface_names();
         for name in attached.iter().filter(|name| !self.config.interfaces.contains(name)) {
@@ -190,14 +186,14 @@ impl Core {
         });
         self.write_log(&out);
         for request in requests {
-            self.apply(&request);
+            self.apply(request);
         }
     }
 
     /// What associations are in is not known any more if frames that tell it were not copied.
     fn note_missed(&mut self) {
         let lost = [PuntCounter::Overrun, PuntCounter::Bounded, PuntCounter::Unreadable];
-        let count = |counter| self.list.arrays().punt_counter(counter).unwrap_or(0);
+        let count = |counter| self.lists.arrays().punt_counter(counter).unwrap_or(0);
         let missed = lost.into_iter().map(count).sum();
         if missed > self.tally.missed {
             self.pipeline.reassembler.missed();
@@ -227,31 +223,11 @@ impl Core {
     pub(super) fn sweep(&mut self) {
         self.wall_offset_ns = kernel::wall_offset_ns();
         self.lines = Lines::FULL;
-        let now_ns = kernel::monotonic_ns();
-        match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
-            Ok(expired) => {
-                let more = expired.len().saturating_sub(MOST_TOLD);
-                for (position, Entry { detail, hits }) in expired.into_iter().enumerate() {
-                    self.removed(&detail);
-                    self.tally.entries_expired += 1;
-                    if position < MOST_TOLD {
-                        log::info!(
-                            "the entry for point code {} has ended after {} hits",
-                            detail.point_code,
-                            hits.count
-                        );
-                    }
-                }
-                if more > 0 {
-                    log::info!("{more} more entries have ended");
-                }
-            }
-            Err(error) => log::error!("sweep: {error}"),
-        }
+        self.remove_ended();
         if let Some(refusal) = self.refusal.take() {
             log::error!("{refusal}; {} entries were refused so far", self.tally.entries_refused);
         }
-        let overruns = self.list.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
+        let overruns = self.lists.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
         if overruns > self.tally.overruns {
             log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.tally.overruns);
             self.tally.overruns = overruns;
@@ -278,19 +254,19 @@ impl Core {
     }
 
     pub(super) fn status(&self) -> Result<Value, Fault> {
-        let mut status = maps_status(self.list.arrays(), &self.config.bpffs, &self.attached())?;
+        let mut status = maps_status(self.lists.arrays(), &self.config.bpffs, &self.attached())?;
         status["controller"] = json!("running");
         status["pid"] = json!(std::process::id());
         status["uptime_s"] = json!(kernel::monotonic_ns().saturating_sub(self.started_ns) / 1_000_000_000);
         status["pins"] = json!(if self.adopted { "adopted" } else { "new" });
-        status["block_entries"] = json!(self.list.len());
-        status["block_capacity"] = json!(self.list.capacity());
+        status["block_entries"] = json!(self.lists.codes().len());
+        status["block_capacity"] = json!(self.lists.codes().capacity());
         status["point_code_format"] = json!(self.config.point_code_format.as_str());
         Ok(status)
     }
 
     pub(super) fn stats(&self) -> Result<Value, Fault> {
-        let mut stats = maps_stats(self.list.arrays())?;
+        let mut stats = maps_stats(self.lists.arrays())?;
         let tally = &self.tally;
         let verdicts: BTreeMap<&str, u64> =
             tally.verdicts.iter().map(|(verdict, count)| (verdict.as_str(), *count)).collect();

@@ -2,7 +2,7 @@
 //!
 //! Programs, links and maps are pinned in a BPF file system of the service's own and outlive the process: enforcement
 //! goes on when the controller stops or dies. [`load`] puts new programs in the place of old ones without a gap,
-//! [`attach`] makes and removes links, [`Maps`] are typed handles to the pinned maps, [`BlockList`] is their only
+//! [`attach`] makes and removes links, [`Maps`] are typed handles to the pinned maps, [`Lists`] is their only
 //! writer for lists, [`Events`] reads the ring.
 
 mod attach;
@@ -12,6 +12,7 @@ mod clock;
 mod coverage;
 mod ethtool;
 mod events;
+pub mod lists;
 mod load;
 mod maps;
 pub mod offloads;
@@ -24,11 +25,12 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
-pub use block_list::{BlockList, Entry, ListError, capacity, scan};
+pub use block_list::{BlockList, ListError};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
+pub use lists::{Lists, scan};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
 
