@@ -8,7 +8,7 @@
 //! What differs between kernel and host is behind [`Env`]: the lists, the counters, and how the judgement of one
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
-use crate::abi::{Config, Mode, Split, config_flag};
+use crate::abi::{Config, Mode, Split, Symbols, config_flag};
 use crate::neutralise::{self, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
@@ -20,16 +20,18 @@ use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
 mod outcome;
 mod scope;
 pub mod split;
+pub mod title;
 
 pub use outcome::{ChunkVerdict, FrameVerdict};
 pub use scope::Scope;
+pub use title::TitleVerdict;
 
-/// A block entry that matched.
+/// An entry of a list that matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHit {
     /// Rule that made the entry.
     pub rule_id: u32,
-    /// What the entry asks for.
+    /// What the entry asks for; `Pass` for one that allows, which only the list of global titles has.
     pub action: Action,
     /// Whether this hit is to be shown to the controller (1st, 2nd, 4th, 8th, ... of the entry).
     pub evidence: bool,
@@ -50,13 +52,41 @@ pub struct Observed {
     pub verdict: ChunkVerdict,
 }
 
+/// What is known of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Width of its point codes in bits.
+    pub point_code_bits: u8,
+    /// A number of [`crate::abi::Side`].
+    pub side: u8,
+    /// A number of [`crate::wire::sccp::Flavour`].
+    pub flavour: u8,
+}
+
 /// What the classifier needs from the side it runs on.
 pub trait Env<R: ReadAt + ?Sized> {
-    /// Width of the point codes of the peer at this address, in bits; `None` for unknown peers.
-    fn point_code_bits(&mut self, remote: &Address) -> Option<u8>;
+    /// The peer at this address, if it is one.
+    fn peer(&mut self, address: &Address) -> Option<Known>;
 
     /// The entry that blocks this originating point code in this half of the lists, if one does.
     fn blocked(&mut self, half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit>;
+
+    /// Where to ask about this calling global title in this half of the lists; 0 for nowhere.
+    fn title_slot(&mut self, half: u32, digits: Symbols) -> u32;
+
+    /// The entry that applies to a message with this calling global title from this direction (one of
+    /// [`crate::abi::direction`]), asked from this slot on; counts its hit.
+    fn title_entry(&mut self, slot: u32, half: u32, digits: Symbols, from: u8) -> Option<BlockHit>;
+
+    /// What the list of global titles says of the sender of an SCCP message of `len` octets at `off`. The kernel puts
+    /// a function call here.
+    #[inline(always)]
+    fn title(&mut self, frame: &R, config: &Config, scope: Scope, off: usize, len: usize) -> TitleVerdict
+    where
+        Self: Sized,
+    {
+        title::judge(frame, config, scope, off, len, self)
+    }
 
     /// Whether verdicts can be carried out here; what leaves through tc is only looked at.
     #[inline(always)]
@@ -322,7 +352,7 @@ fn control<R: ReadAt + ?Sized>(frame: &R, scope: Scope, start: usize, end: usize
 #[inline(always)]
 fn stranger<R: ReadAt + ?Sized, E: Env<R>>(frame: &R, config: &Config, scope: Scope, env: &mut E) -> bool {
     config.has(config_flag::KNOWN_PEERS)
-        && scope.0 & Scope::REMOTE_IS_DESTINATION == 0
+        && !scope.remote_is_destination()
         && env.is_stranger(frame, config, scope)
 }
 
@@ -338,7 +368,7 @@ pub fn is_stranger<R: ReadAt + ?Sized, E: Env<R>>(
         return false;
     }
     match scope.remote(frame) {
-        Some(remote) => env.point_code_bits(&remote).is_none(),
+        Some(remote) => env.peer(&remote).is_none(),
         None => true,
     }
 }
@@ -427,8 +457,9 @@ fn content<R: ReadAt + ?Sized>(
     parsed
 }
 
-/// Block list first, then the fault, then what the label says. The order matters: a blocked sender must not get
-/// away by adding a fault to its message, or by choosing another network indicator.
+/// Block lists first, then the fault, then what the label says. The order matters: a blocked sender must not get
+/// away by adding a fault to its message, or by choosing another network indicator. A point code that is blocked stays
+/// so whatever global title stands behind it, for the sender chooses that.
 #[inline(always)]
 fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     frame: &R,
@@ -449,10 +480,19 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     if let Some(hit) = hit {
         return blocked(config, scope, Reason::BlockedPointCode, hit, env);
     }
+    let mut title = TitleVerdict::NONE;
+    if label.si == SI_SCCP && config.has(config_flag::GT_LIST) {
+        title = env.title(frame, config, scope, data.user_part, data.user_part_len);
+        if let Some(hit) = title.hit() {
+            return blocked(config, scope, Reason::BlockedGlobalTitle, hit, env);
+        }
+    }
     let found = if label.ni > 3 {
         Reason::NetworkIndicatorInvalid
     } else if too_wide(frame, config, scope, label.opc | label.dpc, env) {
         Reason::PointCodeTooWide
+    } else if title.is_unreadable() {
+        Reason::GlobalTitleUnreadable
     } else if chunk.flags & data_flag::END == 0 {
         Reason::SctpFirstFragment
     } else if label.si == SI_SCCP {
@@ -498,9 +538,9 @@ fn too_wide<R: ReadAt + ?Sized, E: Env<R>>(
         return false;
     }
     let known = match scope.remote(frame) {
-        Some(remote) => env.point_code_bits(&remote),
+        Some(remote) => env.peer(&remote),
         None => None,
     };
-    let bits = known.unwrap_or(config.default_point_code_bits);
+    let bits = known.map_or(config.default_point_code_bits, |peer| peer.point_code_bits);
     u64::from(codes).wrapping_shr(u32::from(bits)) != 0
 }

@@ -202,6 +202,11 @@ reasons! {
     /// M3UA that changes the state of an ASP: up, down, active, inactive, and their acknowledgements (RFC 4666 §3.5,
     /// §3.7). Copies of it are bounded by the second.
     M3uaState = "m3ua_state", Control, Punt;
+    /// The calling global title is on the block list.
+    BlockedGlobalTitle = "blocked_global_title", Message, Neutralise;
+    /// SCCP whose calling global title the kernel cannot read, while there is a list of them: other types than unitdata,
+    /// broken addresses, digits above 9, E.212 numbers, first fragments without the address.
+    GlobalTitleUnreadable = "global_title_unreadable", Exception, Punt;
 }
 
 /// A reason that may be absent, as one number: 0, or the reason's number plus one.
@@ -306,6 +311,7 @@ impl Reason {
                 | Self::M3uaShortProtocolData
                 | Self::NetworkIndicatorInvalid
                 | Self::PointCodeTooWide
+                | Self::GlobalTitleUnreadable
         )
     }
 
@@ -344,8 +350,10 @@ mod tests {
     fn a_fresh_configuration_drops_nothing_but_blocked_messages() {
         for reason in Reason::ALL {
             assert!(
-                matches!(reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth)
-                    || reason.default_action() != Action::Drop,
+                matches!(
+                    reason,
+                    Reason::BlockedPointCode | Reason::BlockedGlobalTitle | Reason::BlockedUnderAuth
+                ) || reason.default_action() != Action::Drop,
                 "{reason:?}"
             );
         }

@@ -5,8 +5,10 @@
 
 use aya_ebpf::bindings::{__sk_buff, xdp_action, xdp_md};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use ss7guard_common::abi::{Config, Split, config_flag};
-use ss7guard_common::classify::{self, BlockHit, ChunkVerdict, Env, FrameVerdict, Scope, split};
+use ss7guard_common::abi::{Config, Split, Symbols, config_flag};
+use ss7guard_common::classify::{
+    self, BlockHit, ChunkVerdict, Env, FrameVerdict, Known, Scope, TitleVerdict, split, title,
+};
 use ss7guard_common::neutralise::crc::Delta;
 use ss7guard_common::neutralise::{self, Form, WriteAt};
 use ss7guard_common::verdict::{Action, Code, Reason};
@@ -23,11 +25,39 @@ struct Kernel<'a, const EGRESS: bool> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident, $fragment:ident, $note:ident, $stranger:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $title:ident, $fragment:ident, $note:ident, $stranger:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
-            fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
-                maps::point_code_bits(self.config, remote)
+            fn peer(&mut self, address: &Address) -> Option<Known> {
+                maps::peer(self.config, address)
+            }
+
+            #[inline(always)]
+            fn title_slot(&mut self, half: u32, digits: Symbols) -> u32 {
+                maps::find_title(digits.0, half)
+            }
+
+            #[inline(always)]
+            fn title_entry(
+                &mut self,
+                slot: u32,
+                half: u32,
+                _digits: Symbols,
+                from: u8,
+            ) -> Option<BlockHit> {
+                maps::title_hit(maps::applying_title(slot, half, u32::from(from)))
+            }
+
+            #[inline(always)]
+            fn title(
+                &mut self,
+                frame: &$reader,
+                _config: &Config,
+                scope: Scope,
+                off: usize,
+                len: usize,
+            ) -> TitleVerdict {
+                TitleVerdict($title(frame.0, off as u32, len as u32, scope.0))
             }
 
             #[inline(always)]
@@ -108,9 +138,9 @@ macro_rules! kernel_env {
     };
 }
 
-kernel_env!(Linear, false, judge_linear, fragment_linear, note_linear, stranger_linear);
-kernel_env!(Paged, false, judge_paged, fragment_paged, note_paged, stranger_paged);
-kernel_env!(Skb, true, judge_skb, fragment_skb, note_skb, stranger_skb);
+kernel_env!(Linear, false, judge_linear, title_linear, fragment_linear, note_linear, stranger_linear);
+kernel_env!(Paged, false, judge_paged, title_paged, fragment_paged, note_paged, stranger_paged);
+kernel_env!(Skb, true, judge_skb, title_skb, fragment_skb, note_skb, stranger_skb);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -137,6 +167,31 @@ extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<true> { config };
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
+}
+
+/// What the list of global titles says of the sender of an SCCP message. Functions of their own, as the judges are.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn title_linear(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false> { config };
+    title::judge(&Linear(ctx), config, Scope(scope), off as usize, len as usize, env).0
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn title_paged(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false> { config };
+    title::judge(&Paged(ctx), config, Scope(scope), off as usize, len as usize, env).0
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn title_skb(ctx: *mut __sk_buff, off: u32, len: u32, scope: u32) -> u64 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<true> { config };
+    title::judge(&Skb(ctx), config, Scope(scope), off as usize, len as usize, env).0
 }
 
 /// Whether the sender of a packet is on a signalling port and not among the peers: 1, else 0. Functions of their own, as

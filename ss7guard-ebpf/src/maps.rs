@@ -2,19 +2,27 @@
 
 use core::arch::asm;
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
     self, BlockDetail, BlockHits, ClockSample, Config, Moment, PeerEntry, PeerTable, PuntCounter, Split,
+    Symbols, TITLE_NO_SLOT, TitleDetail, TitleTables, title_slot,
 };
-use ss7guard_common::classify::BlockHit;
 use ss7guard_common::classify::split::pick;
+use ss7guard_common::classify::title::applying;
+use ss7guard_common::classify::{BlockHit, Known};
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Code};
 use ss7guard_common::wire::{Address, Maybe};
 
-// The controller sets the sizes of the detail and hit arrays and of the ring before loading.
+use crate::packet::hide;
+
+/// The controller writes these arrays through a mapping of its own.
+const MAPPED: u32 = BPF_F_MMAPABLE;
+
+// The controller sets the sizes of the lists' arrays and of the ring before loading.
 const DEFAULT_ENTRIES: u32 = 131_072;
 const DEFAULT_RING: u32 = 16 * 1024 * 1024;
 
@@ -32,6 +40,16 @@ static BLOCK_INDEX: Array<[u32; abi::INDEX_LANES]> =
 static BLOCK_DETAIL: Array<BlockDetail> = Array::pinned(DEFAULT_ENTRIES, 0);
 #[map]
 static BLOCK_HITS: Array<BlockHits> = Array::pinned(DEFAULT_ENTRIES, 0);
+#[map]
+static TITLE_ROOT: Array<u64> = Array::pinned(abi::ROOT_WORDS, MAPPED);
+#[map]
+static TITLE_SEGMENTS: Array<u64> = Array::pinned(DEFAULT_ENTRIES, MAPPED);
+#[map]
+static TITLE_CHUNKS: Array<[u64; abi::CHUNK_ROOM]> = Array::pinned(DEFAULT_ENTRIES, MAPPED);
+#[map]
+static TITLE_DETAIL: Array<TitleDetail> = Array::pinned(DEFAULT_ENTRIES, MAPPED);
+#[map]
+static TITLE_HITS: Array<BlockHits> = Array::pinned(DEFAULT_ENTRIES, MAPPED);
 #[map]
 static PEERS: Array<PeerEntry> = Array::pinned(abi::PEER_SLOTS, 0);
 #[map]
@@ -121,20 +139,24 @@ pub fn scratch(egress: bool) -> Option<*mut u8> {
     SCRATCH.get_ptr_mut(u32::from(egress)).map(|scratch| scratch.cast::<u8>())
 }
 
-/// Width of the point codes of the peer at this address.
 #[inline(always)]
-pub fn point_code_bits(config: &Config, address: &Address) -> Option<u8> {
+fn peer_entry(config: &Config, address: &Address) -> Option<&'static PeerEntry> {
     let table = PeerTable::unpack(config.peer_table)?;
     let entry = PEERS.get(abi::peer_slot(table, address))?;
-    (entry.used == 1 && entry.address == address.0).then_some(entry.point_code_bits)
+    (entry.used == 1 && entry.address == address.0).then_some(entry)
+}
+
+/// The peer at this address.
+#[inline(always)]
+pub fn peer(config: &Config, address: &Address) -> Option<Known> {
+    let PeerEntry { point_code_bits, side, flavour, .. } = *peer_entry(config, address)?;
+    Some(Known { point_code_bits, side, flavour })
 }
 
 /// The form that neutralised messages of the peer at this address take; `None` if it is not among the peers.
 #[inline(always)]
 pub fn form(config: &Config, address: &Address) -> Option<Form> {
-    let table = PeerTable::unpack(config.peer_table)?;
-    let entry = PEERS.get(abi::peer_slot(table, address))?;
-    (entry.used == 1 && entry.address == address.0).then_some(Form::from_u8(entry.form))
+    peer_entry(config, address).map(|entry| Form::from_u8(entry.form))
 }
 
 /// The place with this number among the messages whose label lies in two fragments.
@@ -166,8 +188,66 @@ pub extern "C" fn copy_split(from: u32, to: u32) -> u32 {
     1
 }
 
+/// The arrays of the list of global titles.
+struct Tables;
+
+impl TitleTables for Tables {
+    #[inline(always)]
+    fn root(&self, index: u32) -> Option<u64> {
+        TITLE_ROOT.get(index).copied()
+    }
+
+    #[inline(always)]
+    fn boundary(&self, index: u32) -> Option<u64> {
+        TITLE_SEGMENTS.get(index).copied()
+    }
+
+    #[inline(always)]
+    fn child(&self, chunk: u32, child: usize) -> Option<u64> {
+        TITLE_CHUNKS.get(chunk)?.get(child & (abi::CHUNK_ROOM - 1)).copied()
+    }
+
+    #[inline(always)]
+    fn hide(&self, value: u64) -> u64 {
+        hide(value as usize) as u64
+    }
+}
+
+/// Where to ask about a calling global title; see [`title_slot`]. Functions of their own, so that the verifier checks
+/// them once.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn find_title(digits: u64, half: u32) -> u32 {
+    title_slot(Symbols(digits), half, &Tables)
+}
+
+/// The entry that applies to a message from this direction, asked from this slot on; see [`applying`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn applying_title(slot: u32, half: u32, from: u32) -> u32 {
+    applying(
+        slot,
+        from as u8,
+        half,
+        |slot| TITLE_DETAIL.get(slot),
+        |slot| Present { hits: &TITLE_HITS, slot, half },
+    )
+}
+
+/// The entry in this slot, with its hit counted.
+#[inline(always)]
+pub fn title_hit(slot: u32) -> Option<BlockHit> {
+    if slot == TITLE_NO_SLOT {
+        return None;
+    }
+    let detail = TITLE_DETAIL.get(slot)?;
+    let evidence = count_hit(&TITLE_HITS, detail.expires_at, slot);
+    Some(BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence })
+}
+
 /// Now, as an entry sees it.
 struct Present {
+    hits: &'static Array<BlockHits>,
     slot: u32,
     half: u32,
 }
@@ -180,7 +260,7 @@ impl Moment for Present {
 
     #[inline(always)]
     fn last_hit(&self) -> u64 {
-        BLOCK_HITS.get(self.slot).map_or(0, |hits| hits.last)
+        self.hits.get(self.slot).map_or(0, |hits| hits.last)
     }
 
     #[inline(always)]
@@ -205,7 +285,7 @@ pub fn blocked(half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option
     let slot = *BLOCK_INDEX.get(element)?.get(lane & (abi::INDEX_LANES - 1))?;
     let detail = BLOCK_DETAIL.get(slot)?;
     // Most point codes have one entry.
-    if detail.matches(opc, ni, network_appearance.get(), &Present { slot, half }) {
+    if detail.matches(opc, ni, network_appearance.get(), &Present { hits: &BLOCK_HITS, slot, half }) {
         return Some(hit(detail, slot));
     }
     if detail.next == abi::BLOCK_NO_SLOT {
@@ -220,7 +300,8 @@ pub fn blocked(half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option
 
 #[inline(always)]
 fn hit(detail: &BlockDetail, slot: u32) -> BlockHit {
-    BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence: count_hit(detail, slot) }
+    let evidence = count_hit(&BLOCK_HITS, detail.expires_at, slot);
+    BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence }
 }
 
 /// Walks the further entries of one point code; gives the slot of the one that matches. Low octet of `ni`: the network
@@ -235,7 +316,7 @@ extern "C" fn find_further(opc: u32, ni: u32, network_appearance: u64, mut slot:
             break;
         }
         let Some(detail) = BLOCK_DETAIL.get(slot) else { break };
-        if detail.matches(opc, ni as u8, network_appearance, &Present { slot, half }) {
+        if detail.matches(opc, ni as u8, network_appearance, &Present { hits: &BLOCK_HITS, slot, half }) {
             return slot;
         }
         slot = detail.next;
@@ -243,12 +324,12 @@ extern "C" fn find_further(opc: u32, ni: u32, network_appearance: u64, mut slot:
     abi::BLOCK_NO_SLOT
 }
 
-/// Counts a hit of this slot; true for the 1st, 2nd, 4th, 8th, ...
+/// Counts a hit of this slot, whose entry ends at this time; true for the 1st, 2nd, 4th, 8th, ...
 #[inline(always)]
-fn count_hit(detail: &BlockDetail, slot: u32) -> bool {
-    let Some(hits) = BLOCK_HITS.get_ptr_mut(slot) else { return false };
+fn count_hit(hits: &Array<BlockHits>, expires_at: u64, slot: u32) -> bool {
+    let Some(hits) = hits.get_ptr_mut(slot) else { return false };
     let now = ticks();
-    if detail.expires_at == 0 || now < detail.expires_at {
+    if expires_at == 0 || now < expires_at {
         // SAFETY: an aligned map value of this type; a plain store, of which any may win.
         unsafe { (&raw mut (*hits).last).write(now) };
     }

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytemuck::Zeroable as _;
 use ss7guard_common::abi::{
     BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, SPLIT_SLOTS, Side, Split,
-    counter_index,
+    Symbols, TITLE_NO_SLOT, config_flag, counter_index,
 };
-use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Observed, split};
+use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Known, Observed, split};
 use ss7guard_common::neutralise::{self, Form};
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::verdict::{Action, Code, Reason};
@@ -21,6 +21,10 @@ use ss7guard_common::wire::{Address, Maybe, Remote, SctpSpan, sctp};
 
 use crate::enforce::Detail;
 use crate::inspect::sccp::Flavour;
+
+mod titles;
+
+pub use titles::Titles;
 
 /// What is known about a peer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Host {
     pub flavour: Flavour,
     /// Block entries by originating point code, with the hits of each; the first that matches counts.
     pub blocks: HashMap<u32, Vec<(BlockDetail, BlockHits)>>,
+    /// Entries by calling global title.
+    pub titles: Titles,
     counters: [u64; COUNTER_SLOTS as usize],
     /// Messages whose label lies in two fragments; empty until the first of them.
     splits: Vec<Split>,
@@ -66,6 +72,7 @@ impl Host {
             peers: HashMap::new(),
             flavour: Flavour::Itu,
             blocks: HashMap::new(),
+            titles: Titles::default(),
             counters: [0; COUNTER_SLOTS as usize],
             splits: Vec::new(),
         }
@@ -101,7 +108,10 @@ impl Host {
     pub fn follow(&mut self, detail: &Detail) {
         match detail {
             Detail::Code(detail) => self.block(*detail),
-            Detail::Title(_) => {}
+            Detail::Title(detail) => {
+                self.titles.put(*detail);
+                self.config.flags |= config_flag::GT_LIST;
+            }
         }
     }
 
@@ -109,7 +119,7 @@ impl Host {
     pub fn follow_end(&mut self, detail: &Detail) {
         match detail {
             Detail::Code(detail) => self.shorten(*detail),
-            Detail::Title(_) => {}
+            Detail::Title(detail) => self.titles.shorten(*detail),
         }
     }
 
@@ -117,7 +127,7 @@ impl Host {
     pub fn forget(&mut self, detail: &Detail) {
         match detail {
             Detail::Code(detail) => self.unblock(detail),
-            Detail::Title(_) => {}
+            Detail::Title(detail) => self.titles.remove(detail),
         }
     }
 
@@ -251,6 +261,16 @@ impl Moment for Then {
     }
 }
 
+/// Counts a hit of an entry with this end, as the kernel does; true for the 1st, 2nd, 4th, 8th, ...
+const fn count_hit(hits: &mut BlockHits, expires_at: u64, now: u64) -> bool {
+    let evidence = hits.count.wrapping_add(1) & hits.count == 0;
+    hits.count = hits.count.wrapping_add(1);
+    if expires_at == 0 || now < expires_at {
+        hits.last = now;
+    }
+    evidence
+}
+
 struct HostEnv<'a, F> {
     host: &'a mut Host,
     acts: bool,
@@ -259,8 +279,22 @@ struct HostEnv<'a, F> {
 }
 
 impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
-    fn point_code_bits(&mut self, remote: &Address) -> Option<u8> {
-        self.host.peers.get(remote).map(|peer| peer.point_code_bits)
+    fn peer(&mut self, address: &Address) -> Option<Known> {
+        self.host.peers.get(address).map(|peer| Known {
+            point_code_bits: peer.point_code_bits,
+            side: peer.side as u8,
+            flavour: peer.flavour as u8,
+        })
+    }
+
+    fn title_slot(&mut self, _half: u32, _digits: Symbols) -> u32 {
+        // One slot for the whole list.
+        TITLE_NO_SLOT + u32::from(!self.host.titles.is_empty())
+    }
+
+    fn title_entry(&mut self, _slot: u32, half: u32, digits: Symbols, from: u8) -> Option<BlockHit> {
+        let moment = Then { now: self.now_ns, linger: self.host.config.linger, half, last_hit: 0 };
+        self.host.titles.hit(digits, from, &moment)
     }
 
     fn blocked(&mut self, half: u32, opc: u32, ni: u8, network_appearance: Maybe) -> Option<BlockHit> {
@@ -270,11 +304,7 @@ impl<F: FnMut(&Observed)> Env<[u8]> for HostEnv<'_, F> {
             let moment = Then { now, linger, half, last_hit: hits.last };
             detail.matches(opc, ni, network_appearance.get(), &moment)
         })?;
-        let evidence = hits.count.wrapping_add(1) & hits.count == 0;
-        hits.count = hits.count.wrapping_add(1);
-        if detail.expires_at == 0 || now < detail.expires_at {
-            hits.last = now;
-        }
+        let evidence = count_hit(hits, detail.expires_at, now);
         Some(BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence })
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use ss7guard_common::abi;
 use ss7guard_userspace::config::Config;
-use ss7guard_userspace::kernel::{self, Events, Lists, Loaded, Maps};
+use ss7guard_userspace::kernel::{self, Events, KernelLists, Loaded, Maps};
 use tempfile::TempDir;
 
 /// XDP_DROP.
@@ -18,7 +18,7 @@ pub struct Program {
     /// The programs.
     pub loaded: Loaded,
     /// The lists.
-    pub list: Lists<Maps>,
+    pub list: KernelLists,
     /// The event ring.
     pub events: Events,
     folder: TempDir,
@@ -39,7 +39,7 @@ impl Program {
             Config { bpffs: folder.path().join("bpf"), block_entries, ring_bytes, ..Config::default() };
         kernel::ensure_mounted(&config.bpffs)?;
         let loaded = kernel::load(&config)?;
-        let list = Lists::adopt(Maps::open(&config.bpffs)?, 60_000_000_000)?;
+        let list = KernelLists::open(&config.bpffs, Maps::open(&config.bpffs)?, 60_000_000_000)?;
         let events = Events::open(&config.bpffs)?;
         Ok(Self { loaded, list, events, folder })
     }

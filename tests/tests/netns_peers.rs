@@ -53,8 +53,7 @@ const PEER: &str =
 #[test]
 fn an_unlisted_peers_init_is_dropped_and_a_listed_ones_is_not() {
     let wire = Wire::new().expect("namespaces");
-    // Behind the exceptions that every firewall of the lab has.
-    let rest = format!("init_unknown_peer = \"drop\"\n{PEER}");
+    let rest = format!("[exceptions]\ninit_unknown_peer = \"drop\"\n{PEER}");
     let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", &rest).expect("firewall");
     firewall.start().expect("start");
     let (stranger, _strangers_gateway) = association(&wire, "10.7.0.13");

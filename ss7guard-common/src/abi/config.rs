@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::verdict::{Action, Code, Reason};
+use crate::wire::sccp::Flavour;
 
 /// Room for reasons in counters and bitmaps.
 pub const REASON_SLOTS: usize = 64;
@@ -49,8 +50,11 @@ pub struct Config {
     pub default_point_code_bits: u8,
     /// Bits of [`config_flag`].
     pub flags: u8,
+    /// How SCCP addresses are coded between peers that are not in the table: a number of
+    /// [`crate::wire::sccp::Flavour`].
+    pub default_flavour: u8,
     /// Zero.
-    pub _pad: [u8; 5],
+    pub _pad: [u8; 4],
     /// SCTP ports on which user data is expected to be M3UA; unused ones are 0.
     pub ports: [u16; PORTS],
     /// Bitmap over the numbers of reasons: those whose action is punt.
@@ -83,6 +87,8 @@ pub mod config_flag {
     pub const PEER_FORMS: u8 = 0x02;
     /// Addresses are looked up among the peers: there is a policy for those that are not listed.
     pub const KNOWN_PEERS: u8 = 0x04;
+    /// Some peer's SCCP addresses are coded otherwise than those of peers that are not listed.
+    pub const PEER_FLAVOURS: u8 = 0x08;
 }
 
 impl Config {
@@ -96,7 +102,8 @@ impl Config {
             mode: Mode::Monitor as u8,
             default_point_code_bits: 14,
             flags: 0,
-            _pad: [0; 5],
+            default_flavour: Flavour::Itu as u8,
+            _pad: [0; 4],
             ports: [2905, 0, 0, 0],
             punts: 0,
             drops: 0,

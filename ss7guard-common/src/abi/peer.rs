@@ -49,9 +49,13 @@ pub struct PeerEntry {
     pub point_code_bits: u8,
     /// How messages to or from this peer are neutralised: a number of [`crate::neutralise::Form`].
     pub form: u8,
+    /// How SCCP addresses to or from this peer are coded: a number of [`crate::wire::sccp::Flavour`].
+    pub flavour: u8,
+    /// Zero.
+    pub _pad: [u8; 3],
 }
 
-super::kernel_abi!(PeerEntry, 20);
+super::kernel_abi!(PeerEntry, 24);
 
 /// The active table and its seed, packed into one word of the CONFIG record; 0 stands for no peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

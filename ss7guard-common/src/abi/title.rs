@@ -37,6 +37,9 @@ pub const CHUNK_ROOM: usize = 128;
 /// Boundaries that a segment has at most; with more of them, a chunk takes its place.
 pub const MAX_SEGMENT: usize = 32;
 
+/// Halvings of a segment until one boundary is left.
+const SEGMENT_STEPS: u32 = MAX_SEGMENT.ilog2() + 1;
+
 /// Chunks between the root table and a segment: two symbols each, 5 to 15.
 pub const MAX_CHUNKS_DEEP: usize = 5;
 
@@ -306,7 +309,7 @@ pub fn title_slot(symbols: Symbols, half: u32, tables: &impl TitleTables) -> u32
     let mut len = word as u32 & 0x00ff_ffff;
     let mut at = (word >> 24) as u32;
     let key = symbols.0.wrapping_shl(4 * ROOT_SYMBOLS) >> 1 & !SLOT_MASK | SLOT_MASK;
-    for _ in 0..=MAX_SEGMENT.ilog2() {
+    for _ in 0..SEGMENT_STEPS {
         if len <= 1 {
             break;
         }

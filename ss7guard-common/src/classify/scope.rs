@@ -93,6 +93,12 @@ impl Scope {
         }
     }
 
+    /// Whether the packet leaves.
+    #[inline(always)]
+    pub(super) const fn remote_is_destination(self) -> bool {
+        self.0 & Self::REMOTE_IS_DESTINATION != 0
+    }
+
     /// Whether the verification tag is zero.
     #[inline(always)]
     pub(super) const fn vtag_zero(self) -> bool {

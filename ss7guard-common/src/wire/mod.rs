@@ -9,6 +9,7 @@ pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
 pub mod m3ua;
+pub mod sccp;
 pub mod sctp;
 
 /// `n` rounded up to the next multiple of four, as chunks and parameters are padded.

@@ -18,7 +18,7 @@ use crate::config::{Config, OnBlock, network_indicator, parse_duration, show_dur
 use crate::control::{self, BlockAdd, BlockDel, BlockFlush};
 use crate::daemon::view::entry_json;
 use crate::enforce::{BlockRequest, CodeTarget, Directions, TITLE_MARK, Target, TitleTarget, Written};
-use crate::kernel::{self, Lists, Lock, Maps};
+use crate::kernel::{self, KernelLists, Lock, Maps};
 use crate::screening::RULE_OPERATOR;
 
 /// Arguments of `block`.
@@ -184,11 +184,11 @@ pub fn run(args: &BlockArgs) -> Result<ExitCode> {
 }
 
 /// The lists without a controller: one process may change them at a time.
-fn with_lists<T>(config: &Config, change: impl FnOnce(&mut Lists<Maps>) -> Result<T>) -> Result<T> {
+fn with_lists<T>(config: &Config, change: impl FnOnce(&mut KernelLists) -> Result<T>) -> Result<T> {
     let _lock = Lock::take(&config.bpffs)?;
     let maps = Maps::open(&config.bpffs)?;
     let linger_ns = maps.config()?.linger;
-    let mut lists = Lists::adopt(maps, linger_ns)?;
+    let mut lists = KernelLists::open(&config.bpffs, maps, linger_ns)?;
     change(&mut lists)
 }
 
@@ -303,7 +303,7 @@ fn entries(config: &Config, whole: bool) -> Result<Vec<Value>> {
         });
         let mut page = ask(config, "block.list", &control::BlockList { after, whole }, || {
             // Reading needs no lock, and must not write.
-            let entries = kernel::scan(&Maps::open(&config.bpffs)?)?;
+            let entries = kernel::scan(&config.bpffs)?;
             let (now_ns, wall_offset_ns) = (kernel::monotonic_ns(), kernel::wall_offset_ns());
             let rows: Vec<Value> =
                 entries.iter().map(|entry| entry_json(entry, now_ns, wall_offset_ns)).collect();

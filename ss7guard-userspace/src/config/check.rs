@@ -4,7 +4,7 @@ mod block;
 mod peers;
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::inspect::gsm_map::operations;
 use crate::inspect::sccp::Flavour;
 use crate::screening::operators::Operator;
 use crate::screening::{FindingAction, FindingActions};
-use block::entries;
+use block::listed;
 pub use block::network_indicator;
 use peers::peers;
 
@@ -79,7 +79,8 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
             None => Some(PathBuf::from("/var/log/ss7guard/events.jsonl")),
         },
         ring_bytes: ring_bytes(file.limits.ring_bytes.as_ref())?,
-        block_entries: block_entries(file.limits.block_entries.as_ref())?,
+        block_entries: entries(file.limits.block_entries.as_ref(), 131_072, 16..=4_194_304)?,
+        title_entries: entries(file.limits.title_entries.as_ref(), 100_000, 1_000..=2_000_000)?,
         setup_copies: file.limits.setup_copies.unwrap_or(SETUP_COPIES),
         exceptions: exceptions(&file.exceptions)?,
         findings: findings(&file.findings)?,
@@ -91,7 +92,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
             spoofing: file.rules.spoofing.mode,
         },
         peers: peers(&file.peer, bits, flavour(network.sccp), format)?,
-        blocks: entries(&file.block, &file.allow, format)?,
+        blocks: listed(&file.block, &file.allow, format)?,
         category1: Category1 {
             mode: category1.mode,
             block: match category1.block {
@@ -188,13 +189,14 @@ fn ring_bytes(size: Option<&Spanned<Size>>) -> Checked<u32> {
     }
 }
 
-fn block_entries(entries: Option<&Spanned<u32>>) -> Checked<u32> {
-    const MOST: u32 = 4_194_304;
-    let Some(entries) = entries else { return Ok(131_072) };
-    match *entries.get_ref() {
-        fits @ 16..=MOST => Ok(fits),
-        other => Err(fault(entries, format!("{other} is out of range: write 16 to {MOST}"))),
+fn entries(written: Option<&Spanned<u32>>, fresh: u32, range: RangeInclusive<u32>) -> Checked<u32> {
+    let Some(written) = written else { return Ok(fresh) };
+    let entries = *written.get_ref();
+    if range.contains(&entries) {
+        return Ok(entries);
     }
+    let (least, most) = range.into_inner();
+    Err(fault(written, format!("{entries} is out of range: write {least} to {most}")))
 }
 
 /// Reasons whose action a person may set.

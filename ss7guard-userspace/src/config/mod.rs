@@ -197,6 +197,8 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Block entries that the kernel has room for.
     pub block_entries: u32,
+    /// Entries by calling global title that the kernel has room for.
+    pub title_entries: u32,
     /// Copies of set-up frames in a second, for each processor and direction.
     pub setup_copies: u32,
     /// Actions for reasons that differ from the fresh ones.
@@ -274,6 +276,10 @@ impl Config {
             record.set_policy(*reason, *action);
         }
         record.setup_copies = self.setup_copies;
+        record.default_flavour = self.flavour as u8;
+        if self.peers.iter().any(|peer| peer.flavour != self.flavour) {
+            record.flags |= config_flag::PEER_FLAVOURS;
+        }
         if self.peers.iter().any(|peer| peer.form != Form::BeatAck) {
             record.flags |= config_flag::PEER_FORMS;
         }

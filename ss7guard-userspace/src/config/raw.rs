@@ -173,6 +173,7 @@ pub(super) enum Size {
 pub(super) struct Limits {
     pub(super) ring_bytes: Option<Spanned<Size>>,
     pub(super) block_entries: Option<Spanned<u32>>,
+    pub(super) title_entries: Option<Spanned<u32>>,
     pub(super) setup_copies: Option<u32>,
 }
 

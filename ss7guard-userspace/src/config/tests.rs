@@ -23,9 +23,10 @@ fn the_shipped_example_says_the_defaults() {
     let fresh = Config::default();
     assert_eq!(config.kernel_record(), fresh.kernel_record());
     assert_eq!(
-        (config.ring_bytes, config.block_entries, config.run_dir, config.bpffs, config.events),
-        (fresh.ring_bytes, fresh.block_entries, fresh.run_dir, fresh.bpffs, fresh.events)
+        (config.ring_bytes, config.block_entries, config.title_entries),
+        (fresh.ring_bytes, fresh.block_entries, fresh.title_entries)
     );
+    assert_eq!((config.run_dir, config.bpffs, config.events), (fresh.run_dir, fresh.bpffs, fresh.events));
     assert_eq!(
         (config.category1, config.attach, config.egress),
         (fresh.category1, fresh.attach, fresh.egress)
@@ -131,6 +132,10 @@ fn each_mistake_has_one_error_with_its_place() {
         ),
         ("schema = 1\n[limits]\nring_bytes = \"3MiB\"", "t.toml:3:14: 3145728 octets do not fit"),
         ("schema = 1\n[limits]\nblock_entries = 1", "t.toml:3:17: 1 is out of range"),
+        (
+            "schema = 1\n[limits]\ntitle_entries = 999",
+            "t.toml:3:17: 999 is out of range: write 1000 to 2000000",
+        ),
         ("schema = 1\n[exceptions]\nip_fragments = \"drop\"", "t.toml:3:1: \"ip_fragments\" is no exception"),
         ("schema = 1\n[exceptions]\nsccp = \"pass\"", "t.toml:3:1: \"sccp\" is no exception"),
         ("schema = 1\n[exceptions]\nip_fragment = \"dorp\"", "t.toml:3:15: \"dorp\" is no action"),

@@ -202,8 +202,12 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Fault> {
 /// An error of the lists, for a client.
 pub(super) fn fault(error: &ListError) -> Fault {
     let code = match error {
-        ListError::Full(_) | ListError::ChainFull(_) | ListError::NoRoom(_) => "full",
-        ListError::PointCode(_) => "range",
+        ListError::Full(_)
+        | ListError::ChainFull(_)
+        | ListError::TitlesFull(_)
+        | ListError::TitlesCrowded(_)
+        | ListError::NoRoom(_) => "full",
+        ListError::PointCode(_) | ListError::Digits => "range",
         ListError::Missing => "missing",
         ListError::Kernel(_) => "kernel",
     };

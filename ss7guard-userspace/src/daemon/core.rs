@@ -18,7 +18,7 @@ use crate::daemon::import::Importing;
 use crate::daemon::seen::Seen;
 use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
 use crate::enforce::{Listed, Planner, Target};
-use crate::kernel::{self, Attached, Events, Lists, Loaded, Lock, Maps};
+use crate::kernel::{self, Attached, Events, KernelLists, Loaded, Lock, Maps};
 use crate::reassembly::Arrival;
 use crate::screening::{Pipeline, RULE_CONFIGURED};
 
@@ -36,7 +36,7 @@ pub struct Core {
     /// Held as long as the core lives.
     pub(super) lock: Option<Lock>,
     pub(super) loaded: Loaded,
-    pub(super) lists: Lists<Maps>,
+    pub(super) lists: KernelLists,
     ring: Events,
     pub(super) pipeline: Pipeline,
     pub(super) planner: Planner,
@@ -65,12 +65,20 @@ impl Core {
     /// Takes over the maps; writes nothing but what a dead writer left half-made.
     pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
         let adopted = loaded.adopted;
-        let lists = Lists::adopt(maps, linger_ns(&config))?;
+        let lists = KernelLists::open(&config.bpffs, maps, linger_ns(&config))?;
         if adopted && lists.codes().capacity() + 1 != config.block_entries as usize {
             log::warn!(
                 "the pinned block list has {} entries, the configuration says {}; the pinned size stays until `detach`",
                 lists.codes().capacity() + 1,
                 config.block_entries
+            );
+        }
+        if adopted && lists.titles().capacity() != config.title_entries as usize {
+            log::warn!(
+                "the pinned list of global titles has {} entries, the configuration says {}; the pinned size stays until \
+                 `detach`",
+                lists.titles().capacity(),
+                config.title_entries
             );
         }
         if adopted && lists.arrays().ring_bytes() != config.ring_bytes {
@@ -261,6 +269,8 @@ impl Core {
         status["pins"] = json!(if self.adopted { "adopted" } else { "new" });
         status["block_entries"] = json!(self.lists.codes().len());
         status["block_capacity"] = json!(self.lists.codes().capacity());
+        status["title_entries"] = json!(self.lists.titles().len());
+        status["title_capacity"] = json!(self.lists.titles().capacity());
         status["point_code_format"] = json!(self.config.point_code_format.as_str());
         Ok(status)
     }

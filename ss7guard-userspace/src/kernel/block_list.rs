@@ -39,6 +39,17 @@ pub enum ListError {
     /// A point code beyond 24 bits.
     #[error("point code {0} is beyond 24 bits")]
     PointCode(u32),
+    /// No free slot for a global title.
+    #[error("the list of global titles is full: {0} entries; raise limits.title_entries or remove some")]
+    TitlesFull(usize),
+    /// Global titles with so many digits that differ need more tables than there are.
+    #[error(
+        "the tables for global titles are full at {0} entries; raise limits.title_entries or remove some"
+    )]
+    TitlesCrowded(usize),
+    /// No decimal digits, too many of them, or no direction.
+    #[error("a global title has 1 to 15 decimal digits")]
+    Digits,
     /// No such entry.
     #[error("there is no such entry")]
     Missing,

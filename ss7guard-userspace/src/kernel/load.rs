@@ -8,7 +8,7 @@ use aya_log::EbpfLogger;
 use ss7guard_common::abi::name;
 
 use crate::config::Config;
-use crate::kernel::{KernelError, Maps};
+use crate::kernel::{KernelError, Maps, TitleSizes};
 
 /// The object, built from `ss7guard-ebpf`.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("SS7GUARD_BPF_OBJ_PATH"));
@@ -32,11 +32,16 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
         // Refuses pins of another version before anything is touched.
         Maps::check(&config.bpffs)?;
     }
+    let titles = TitleSizes::new(config.title_entries);
     let mut loader = EbpfLoader::new();
     loader
         .default_map_pin_directory(&config.bpffs)
         .map_max_entries(name::BLOCK_DETAIL, config.block_entries)
         .map_max_entries(name::BLOCK_HITS, config.block_entries)
+        .map_max_entries(name::TITLE_SEGMENTS, titles.segments)
+        .map_max_entries(name::TITLE_CHUNKS, titles.chunks)
+        .map_max_entries(name::TITLE_DETAIL, titles.slots)
+        .map_max_entries(name::TITLE_HITS, titles.slots)
         .map_max_entries(name::EVENTS, config.ring_bytes);
     let mut ebpf = loader.load(OBJECT).map_err(|error| explain_load(&error))?;
     for program in [name::XDP_PROGRAM, name::HELLO_PROGRAM] {

@@ -6,7 +6,7 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use ss7guard_common::abi::{
     self, ABI_VERSION, BlockDetail, BlockHits, ClockSample, Config, INDEX_LANES, PeerEntry, PuntCounter,
-    Split, counter_index, name,
+    Split, TitleDetail, counter_index, name,
 };
 use ss7guard_common::verdict::{Action, Reason};
 
@@ -155,7 +155,7 @@ fn check_version(bpffs: &Path, config: &Array<MapData, Config>) -> Result<(), Ke
 }
 
 /// The tick counter by the sample that the start-up program took.
-fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
+pub(super) fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
     let clock: Array<MapData, ClockSample> = array(bpffs, name::CLOCK)?;
     let sample = clock.get(&0, 0).map_err(|error| KernelError::other("read CLOCK", error))?;
     Ticks::new(sample)
@@ -165,7 +165,12 @@ fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
 /// Holds the sizes of the pinned maps against this version's.
 fn check_shape(bpffs: &Path) -> Result<(), KernelError> {
     let index_len = abi::POINT_CODE_SPACE / INDEX_LANES as u32;
-    let shapes: [(&str, usize, Option<u32>); 10] = [
+    let shapes: [(&str, usize, Option<u32>); 15] = [
+        (name::TITLE_ROOT, 8, Some(abi::ROOT_WORDS)),
+        (name::TITLE_SEGMENTS, 8, None),
+        (name::TITLE_CHUNKS, 8 * abi::CHUNK_ROOM, None),
+        (name::TITLE_DETAIL, size_of::<TitleDetail>(), None),
+        (name::TITLE_HITS, size_of::<BlockHits>(), None),
         (name::SPLITS, size_of::<Split>(), Some(abi::SPLIT_SLOTS)),
         (name::CLOCK, size_of::<ClockSample>(), Some(1)),
         (name::CONFIG, size_of::<Config>(), Some(1)),

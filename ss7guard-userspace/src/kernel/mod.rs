@@ -12,12 +12,15 @@ mod clock;
 mod coverage;
 mod ethtool;
 mod events;
+mod grace;
 pub mod lists;
 mod load;
+mod mapped;
 mod maps;
 pub mod offloads;
 mod peers;
 mod routes;
+pub mod title_list;
 
 use std::io;
 use std::path::PathBuf;
@@ -30,9 +33,13 @@ pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
-pub use lists::{Lists, scan};
+pub use lists::{KernelLists, Lists, scan};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
+pub use title_list::{
+    TitleArrays, TitleEntry, TitleImport, TitleKey, TitleList, TitleMaps, TitleProgress, TitleSizes,
+    scan_titles,
+};
 
 /// What went wrong with the kernel.
 #[derive(Debug, Error)]

@@ -1,5 +1,6 @@
 //! Writing the peer table: a seed under which no two peers share a slot, then the other half, then the switch.
 
+use bytemuck::Zeroable as _;
 use ss7guard_common::abi::{PEER_SLOTS, PEER_TABLE_LEN, PeerEntry, PeerTable, peer_slot};
 use ss7guard_common::wire::Address;
 
@@ -43,10 +44,7 @@ impl Maps {
         let too_many = || KernelError::TooManyPeers(listed.len());
         let table = find_seed(&addresses, half).ok_or_else(too_many)?;
         let first = half * PEER_TABLE_LEN;
-        let mut entries = vec![
-            PeerEntry { address: [0; 4], used: 0, side: 0, point_code_bits: 0, form: 0 };
-            PEER_TABLE_LEN as usize
-        ];
+        let mut entries = vec![PeerEntry::zeroed(); PEER_TABLE_LEN as usize];
         for (address, peer) in &listed {
             let slot = entries.get_mut((peer_slot(table, address) - first) as usize).ok_or_else(too_many)?;
             *slot = PeerEntry {
@@ -55,6 +53,8 @@ impl Maps {
                 side: peer.side as u8,
                 point_code_bits: peer.point_code_bits,
                 form: peer.form as u8,
+                flavour: peer.flavour as u8,
+                _pad: [0; 3],
             };
         }
         for (slot, entry) in (first..).zip(entries) {

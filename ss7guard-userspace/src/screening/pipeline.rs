@@ -103,8 +103,13 @@ fn direction(host: &Host, arrival: &Arrival<'_>) -> Direction {
 
 /// What is said of one thing that was seen; `None` for what is no message and nothing to speak of.
 fn decide(engine: &Engine, seen: &Seen<'_>, source: Source) -> Option<Decision> {
-    let faulty = seen.reason.class() == Class::Exception;
-    let blocks = matches!(seen.reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth);
+    // What the kernel could not read, the decoder can, or says why not.
+    let faulty = seen.reason.class() == Class::Exception
+        && (seen.reason != Reason::GlobalTitleUnreadable || stops(seen.verdict));
+    let blocks = matches!(
+        seen.reason,
+        Reason::BlockedPointCode | Reason::BlockedGlobalTitle | Reason::BlockedUnderAuth
+    );
     match seen.what {
         _ if blocks => Some(blocked(seen.reason, seen.verdict)),
         What::Message(message, _) => {

@@ -9,7 +9,7 @@ use crate::config::raw::{self, OnBlock, TextOrNumber};
 use crate::enforce::{CodeTarget, Directions, Target, TitleTarget, Titles};
 
 /// The entries that block, then those that allow.
-pub(super) fn entries(
+pub(super) fn listed(
     blocks: &[Spanned<raw::Block>],
     allows: &[raw::Allow],
     format: Format,

@@ -9,6 +9,7 @@ pub mod address;
 use thiserror::Error;
 
 pub use address::{Address, GlobalTitle};
+pub use ss7guard_common::wire::sccp::Flavour;
 
 use crate::inspect::findings::{Finding, Findings};
 
@@ -61,33 +62,6 @@ impl Kind {
     #[must_use]
     pub const fn is_service(self) -> bool {
         matches!(self, Self::Udts | Self::Xudts | Self::Ludts)
-    }
-}
-
-/// How addresses are coded on an association: nothing in a message says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Flavour {
-    /// ITU-T Q.713, point codes of 14 bits in two octets.
-    #[default]
-    Itu,
-    /// The same with point codes of 24 bits in three octets, as in China.
-    China,
-    /// ANSI T1.112.3: subsystem number before the point code, which has three octets; two forms of global titles.
-    Ansi,
-}
-
-impl Flavour {
-    /// Every flavour.
-    pub const ALL: [Self; 3] = [Self::Itu, Self::China, Self::Ansi];
-
-    /// The name in configuration and output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Itu => "itu",
-            Self::China => "china",
-            Self::Ansi => "ansi",
-        }
     }
 }
 

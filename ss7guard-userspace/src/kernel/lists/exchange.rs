@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use crate::config::OnBlock;
 use crate::enforce::{Detail, Does, Target};
-use crate::kernel::ListError;
 use crate::kernel::block_list::Arrays;
 use crate::kernel::lists::{Import, Lists, Record};
+use crate::kernel::{ListError, TitleArrays};
 use crate::screening::RULE_OPERATOR;
 
 /// Ends that differ by less are the same: a file has milliseconds, the kernel ticks.
@@ -86,7 +86,10 @@ impl Basket {
     ///
     /// # Errors
     /// Names the limit.
-    pub fn check_room<A: Arrays + Record>(&self, lists: &Lists<A>) -> Result<(), ListError> {
+    pub fn check_room<A: Arrays + Record, T: TitleArrays>(
+        &self,
+        lists: &Lists<A, T>,
+    ) -> Result<(), ListError> {
         lists.check_room(self.codes, self.wanted.len() - self.codes, false)
     }
 }
@@ -192,9 +195,9 @@ impl Exchange {
     ///
     /// # Errors
     /// There is no room, or an array cannot be written. The lists are as they were then, unless a write failed.
-    pub fn slice<A: Arrays + Record>(
+    pub fn slice<A: Arrays + Record, T: TitleArrays>(
         &mut self,
-        lists: &mut Lists<A>,
+        lists: &mut Lists<A, T>,
         most: usize,
         now_ns: u64,
     ) -> Result<Slice, ListError> {
@@ -268,9 +271,9 @@ impl Exchange {
     }
 
     /// Holds so many entries against the lists; gives the last, if there was one.
-    fn compare<A: Arrays + Record>(
+    fn compare<A: Arrays + Record, T: TitleArrays>(
         &mut self,
-        lists: &Lists<A>,
+        lists: &Lists<A, T>,
         after: Option<Target>,
         most: usize,
         now_ns: u64,
@@ -293,9 +296,9 @@ impl Exchange {
     }
 
     /// Stages so many entries that differ; gives the last, if there was one.
-    fn stage<A: Arrays + Record>(
+    fn stage<A: Arrays + Record, T: TitleArrays>(
         &mut self,
-        lists: &mut Lists<A>,
+        lists: &mut Lists<A, T>,
         import: &mut Import,
         after: Option<Target>,
         most: usize,
@@ -312,7 +315,12 @@ impl Exchange {
         Ok(last)
     }
 
-    fn undo<A: Arrays + Record>(&mut self, lists: &Lists<A>, mut import: Import, error: ListError) {
+    fn undo<A: Arrays + Record, T: TitleArrays>(
+        &mut self,
+        lists: &Lists<A, T>,
+        mut import: Import,
+        error: ListError,
+    ) {
         lists.undo(&mut import);
         self.step = Step::Undoing(import, error);
     }

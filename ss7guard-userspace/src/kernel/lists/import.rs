@@ -2,18 +2,22 @@
 //! list settles.
 
 use crate::enforce::Detail;
-use crate::kernel::ListError;
 use crate::kernel::block_list::{self, Arrays};
 use crate::kernel::lists::{Lists, Record};
+use crate::kernel::{ListError, TitleArrays, TitleImport, TitleProgress};
 
 /// What of an import is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Staging,
-    Retiring,
+    RetiringTitles,
+    RetiringCodes,
     Flipping,
-    Settling,
-    Undoing,
+    /// First, for it waits until no frame is in the old half.
+    SettlingTitles,
+    SettlingCodes,
+    UndoingTitles,
+    UndoingCodes,
     Done,
 }
 
@@ -22,13 +26,14 @@ enum Step {
 pub struct Import {
     step: Step,
     codes: block_list::Import,
+    titles: TitleImport,
 }
 
 impl Import {
     /// Whether frames see the new entries.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        matches!(self.step, Step::Settling | Step::Done)
+        matches!(self.step, Step::SettlingTitles | Step::SettlingCodes | Step::Done)
     }
 }
 
@@ -43,14 +48,15 @@ pub struct Progress {
     pub done: bool,
 }
 
-impl<A: Arrays + Record> Lists<A> {
+impl<A: Arrays + Record, T: TitleArrays> Lists<A, T> {
     /// Begins an import. There is at most one at a time, and until it is over nothing else may change the lists.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn begin(&self) -> Result<Import, ListError> {
-        let half = Record::half(self.codes.arrays())?;
-        Ok(Import { step: Step::Staging, codes: self.codes.begin(half) })
+    pub fn begin(&mut self) -> Result<Import, ListError> {
+        let half = self.codes.arrays().half()?;
+        let (codes, titles) = (self.codes.begin(half), self.titles.begin(half));
+        Ok(Import { step: Step::Staging, codes, titles })
     }
 
     /// Stages an entry; a second one for the same target takes the place of the first.
@@ -60,21 +66,22 @@ impl<A: Arrays + Record> Lists<A> {
     pub fn stage(&mut self, import: &mut Import, detail: Detail) -> Result<(), ListError> {
         match detail {
             Detail::Code(detail) => self.codes.stage(&mut import.codes, detail),
-            Detail::Title(_) => Err(ListError::Missing),
+            Detail::Title(detail) => self.titles.stage(&mut import.titles, detail),
         }
     }
 
     /// No more entries are coming: from here on [`Lists::advance`] goes on to the end.
     pub fn commit(&self, import: &mut Import) {
         if import.step == Step::Staging {
-            import.step = Step::Retiring;
+            import.step = Step::RetiringTitles;
         }
     }
 
     /// Gives an import up that is not live; [`Lists::advance`] takes away what was staged.
     pub fn undo(&self, import: &mut Import) {
-        if matches!(import.step, Step::Staging | Step::Retiring | Step::Flipping) {
-            import.step = Step::Undoing;
+        if matches!(import.step, Step::Staging | Step::RetiringTitles | Step::RetiringCodes | Step::Flipping)
+        {
+            import.step = Step::UndoingTitles;
             self.codes.rewind(&mut import.codes);
         }
     }
@@ -93,18 +100,38 @@ impl<A: Arrays + Record> Lists<A> {
     ) -> Result<Progress, ListError> {
         let mut progress = Progress::default();
         let goes_code = |detail: &_| goes(&Detail::Code(*detail));
+        let goes_title = |detail: &_| goes(&Detail::Title(*detail));
         match import.step {
             Step::Staging | Step::Done => {}
-            Step::Retiring => {
+            Step::RetiringTitles => {
+                if self.titles.retire(&mut import.titles, most, now_ns, goes_title)? {
+                    import.step = Step::RetiringCodes;
+                }
+            }
+            Step::RetiringCodes => {
                 if self.codes.retire(&mut import.codes, most, now_ns, goes_code)? {
                     import.step = Step::Flipping;
                 }
             }
             Step::Flipping => {
+                // Before a frame can see an entry of the new list; a store of its own.
+                if import.titles.staged > 0 && !self.codes.arrays().asks_titles()? {
+                    self.codes.arrays_mut().ask_titles(true)?;
+                }
                 self.codes.arrays_mut().flip()?;
-                import.step = Step::Settling;
+                import.step = Step::SettlingTitles;
             }
-            Step::Settling => {
+            Step::SettlingTitles => {
+                let mut titles = TitleProgress::default();
+                let done = self.titles.settle(&mut import.titles, most, now_ns, goes_title, &mut titles);
+                progress.live.extend(titles.live.into_iter().map(Detail::Title));
+                progress.gone.extend(titles.gone.into_iter().map(Detail::Title));
+                if done {
+                    self.ask_titles_if_any()?;
+                    import.step = Step::SettlingCodes;
+                }
+            }
+            Step::SettlingCodes => {
                 let mut codes = block_list::Progress::default();
                 let done = self.codes.settle(&mut import.codes, most, now_ns, goes_code, &mut codes)?;
                 progress.live.extend(codes.live.into_iter().map(Detail::Code));
@@ -113,7 +140,13 @@ impl<A: Arrays + Record> Lists<A> {
                     import.step = Step::Done;
                 }
             }
-            Step::Undoing => {
+            Step::UndoingTitles => {
+                if self.titles.undo(&mut import.titles, most) {
+                    self.ask_titles_if_any()?;
+                    import.step = Step::UndoingCodes;
+                }
+            }
+            Step::UndoingCodes => {
                 if self.codes.undo(&mut import.codes, most)? {
                     import.step = Step::Done;
                 }
