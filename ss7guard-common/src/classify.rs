@@ -13,7 +13,7 @@ use crate::neutralise::{self, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
-use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
+use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP, Walked};
 use crate::wire::sctp::{self, Chunk, Ppid, UserData, chunk_type, data_flag};
 use crate::wire::{Address, Maybe, Remote, SctpSpan, ipv4, ipv6};
 
@@ -143,6 +143,12 @@ pub trait Env<R: ReadAt + ?Sized> {
         Self: Sized,
     {
         is_stranger(frame, config, scope, self)
+    }
+
+    /// Walks over the parameters of a message; see [`m3ua::walk`]. The kernel puts a function call here.
+    #[inline(always)]
+    fn walk(&mut self, frame: &R, off: usize, avail: usize, fault: Code, first_fragment: bool) -> Walked {
+        m3ua::walk(frame, off, avail, fault, first_fragment)
     }
 
     /// Judges one user data chunk. The kernel puts a function call here.
@@ -387,7 +393,7 @@ pub fn user_data<R: ReadAt + ?Sized, E: Env<R>>(
         Ok(user_data) => user_data,
         Err(reason) => return conclude(config, reason.into(), env),
     };
-    let parsed = content(frame, config, scope, off, &chunk, &user_data);
+    let parsed = content(frame, config, scope, off, &chunk, &user_data, env);
     // From here on it does not matter how the fault was found.
     let fault = Code(frame.forget(parsed.fault.0, user_data.tsn));
     let verdict = match &parsed.data {
@@ -425,13 +431,14 @@ const fn by_sender(config: &Config, scope: Scope, found: Code) -> Code {
 
 /// Reads what a user data chunk holds. Without a label there is always a fault, if only "not for us".
 #[inline(always)]
-fn content<R: ReadAt + ?Sized>(
+fn content<R: ReadAt + ?Sized, E: Env<R>>(
     frame: &R,
     config: &Config,
     scope: Scope,
     off: usize,
     chunk: &Chunk,
     user_data: &UserData,
+    env: &mut E,
 ) -> Parsed {
     let m3ua = user_data.ppid == Some(Ppid::M3UA);
     if !m3ua && !scope.signalling(frame, config) && user_data.ppid.is_some() {
@@ -446,7 +453,10 @@ fn content<R: ReadAt + ?Sized>(
     }
     let first_fragment = chunk.flags & data_flag::END == 0;
     let avail = off.wrapping_add(chunk.len).wrapping_sub(user_data.payload);
-    let mut parsed = m3ua::parse(frame, user_data.payload, avail, first_fragment);
+    let at = user_data.payload;
+    let mut parsed = m3ua::parse_with(frame, at, avail, first_fragment, |fault| {
+        env.walk(frame, at, avail, fault, first_fragment)
+    });
     if parsed.data.is_some() {
         if !m3ua {
             parsed.fault = Reason::UnexpectedPpid.into();

@@ -26,6 +26,15 @@ static BENCH: Array<[u64; 3]> = Array::with_max_entries(1, 0);
 #[map]
 static RESTORE: Array<[u8; 16]> = Array::with_max_entries(1, 0);
 
+/// Calling numbers of 15 digits, as octets of an address.
+#[map]
+static NUMBERS: Array<u64> = Array::with_max_entries(NUMBERS_LEN, 0);
+const NUMBERS_LEN: u32 = 1 << 20;
+
+/// The number's turn, and the offset of the digits in the frame.
+#[map]
+static CALLER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
+
 /// Where the generator sends to.
 #[map]
 static TX: DevMap = DevMap::with_max_entries(1, 0);
@@ -85,6 +94,20 @@ pub fn random_opc(ctx: XdpContext) -> u32 {
     let random = number >> 33;
     let code = if *mode == 0 { (random & 0x7f_ffff) << 1 } else { blocked_code(random & ENTRY_MASK) };
     if !Linear(ctx.ctx).write_at(*offset as usize, (code as u32).to_be_bytes()) {
+        return xdp_action::XDP_ABORTED;
+    }
+    judge::ingress(&ctx)
+}
+
+/// The classifier over a frame whose calling global title is another one each time.
+#[xdp(frags)]
+pub fn random_title(ctx: XdpContext) -> u32 {
+    let Some(caller) = CALLER.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
+    // SAFETY: an aligned map value of this type; one run at a time.
+    let [turn, offset] = unsafe { &mut *caller };
+    let Some(number) = NUMBERS.get(*turn as u32 & (NUMBERS_LEN - 1)) else { return xdp_action::XDP_ABORTED };
+    *turn = turn.wrapping_add(1);
+    if !Linear(ctx.ctx).write_at(*offset as usize, number.to_le_bytes()) {
         return xdp_action::XDP_ABORTED;
     }
     judge::ingress(&ctx)

@@ -12,6 +12,8 @@ use ss7guard_common::classify::{
 use ss7guard_common::neutralise::crc::Delta;
 use ss7guard_common::neutralise::{self, Form, WriteAt};
 use ss7guard_common::verdict::{Action, Code, Reason};
+use ss7guard_common::read::ReadAt;
+use ss7guard_common::wire::m3ua::{self, Walked};
 use ss7guard_common::wire::sctp::{Chunk, data_flag};
 use ss7guard_common::wire::{Address, Maybe, Remote};
 
@@ -25,7 +27,7 @@ struct Kernel<'a, const EGRESS: bool> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident, $title:ident, $fragment:ident, $note:ident, $stranger:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $walk:ident, $title:ident, $fragment:ident, $note:ident, $stranger:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
             fn peer(&mut self, address: &Address) -> Option<Known> {
@@ -124,6 +126,19 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
+            fn walk(
+                &mut self,
+                frame: &$reader,
+                off: usize,
+                avail: usize,
+                fault: Code,
+                first_fragment: bool,
+            ) -> Walked {
+                let how = fault.0 as u32 | u32::from(first_fragment) << FIRST_FRAGMENT_SHIFT;
+                Walked($walk(frame.0, off as u32, avail as u32, how))
+            }
+
+            #[inline(always)]
             fn user_data(
                 &mut self,
                 frame: &$reader,
@@ -138,9 +153,9 @@ macro_rules! kernel_env {
     };
 }
 
-kernel_env!(Linear, false, judge_linear, title_linear, fragment_linear, note_linear, stranger_linear);
-kernel_env!(Paged, false, judge_paged, title_paged, fragment_paged, note_paged, stranger_paged);
-kernel_env!(Skb, true, judge_skb, title_skb, fragment_skb, note_skb, stranger_skb);
+kernel_env!(Linear, false, judge_linear, walk_linear, title_linear, fragment_linear, note_linear, stranger_linear);
+kernel_env!(Paged, false, judge_paged, walk_paged, title_paged, fragment_paged, note_paged, stranger_paged);
+kernel_env!(Skb, true, judge_skb, walk_skb, title_skb, fragment_skb, note_skb, stranger_skb);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -167,6 +182,34 @@ extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<true> { config };
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
+}
+
+/// Bit of a walk's last argument: the message is a first fragment. Below it, the fault that was found before.
+const FIRST_FRAGMENT_SHIFT: u32 = 8;
+
+#[inline(always)]
+fn walk<R: ReadAt>(frame: &R, off: u32, avail: u32, how: u32) -> u64 {
+    let (fault, first_fragment) = (how as usize & 0xff, how >> FIRST_FRAGMENT_SHIFT & 1 == 1);
+    m3ua::walk(frame, off as usize, avail as usize, Code(fault), first_fragment).0
+}
+
+/// Walks over the parameters of a message. Functions of their own, as the judges are.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn walk_linear(ctx: *mut xdp_md, off: u32, avail: u32, how: u32) -> u64 {
+    walk(&Linear(ctx), off, avail, how)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn walk_paged(ctx: *mut xdp_md, off: u32, avail: u32, how: u32) -> u64 {
+    walk(&Paged(ctx), off, avail, how)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn walk_skb(ctx: *mut __sk_buff, off: u32, avail: u32, how: u32) -> u64 {
+    walk(&Skb(ctx), off, avail, how)
 }
 
 /// What the list of global titles says of the sender of an SCCP message. Functions of their own, as the judges are.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use ss7guard_common::abi;
+use ss7guard_common::abi::{self, TitleDetail};
 use ss7guard_userspace::config::Config;
+use ss7guard_userspace::enforce::Detail;
 use ss7guard_userspace::kernel::{self, Events, KernelLists, Loaded, Maps};
 use tempfile::TempDir;
 
@@ -30,13 +31,24 @@ impl Program {
     /// # Errors
     /// Not root, or the kernel refuses.
     pub fn load(block_entries: u32, ring_bytes: u32) -> Result<Self> {
+        Self::with(&Config { block_entries, ring_bytes, title_entries: 1_000, ..Config::default() })
+    }
+
+    /// Loads the programs with room for this many entries by global title.
+    ///
+    /// # Errors
+    /// Not root, or the kernel refuses.
+    pub fn load_with_titles(title_entries: u32) -> Result<Self> {
+        Self::with(&Config { title_entries, ..Config::default() })
+    }
+
+    fn with(config: &Config) -> Result<Self> {
         ensure!(
             rustix::process::geteuid().is_root(),
             "BPF_PROG_TEST_RUN needs root (CAP_BPF, CAP_NET_ADMIN)"
         );
         let folder = tempfile::tempdir()?;
-        let config =
-            Config { bpffs: folder.path().join("bpf"), block_entries, ring_bytes, ..Config::default() };
+        let config = Config { bpffs: folder.path().join("bpf"), ..config.clone() };
         kernel::ensure_mounted(&config.bpffs)?;
         let loaded = kernel::load(&config)?;
         let list = KernelLists::open(&config.bpffs, Maps::open(&config.bpffs)?, 60_000_000_000)?;
@@ -56,6 +68,21 @@ impl Program {
     /// It cannot be written.
     pub fn configure(&mut self, record: &abi::Config) -> Result<()> {
         Ok(self.list.arrays_mut().set_config(*record)?)
+    }
+
+    /// Makes these the whole list of calling global titles.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn replace_titles(&mut self, entries: Vec<TitleDetail>) -> Result<()> {
+        let mut import = self.list.begin()?;
+        for entry in entries {
+            self.list.stage(&mut import, Detail::Title(entry))?;
+        }
+        self.list.commit(&mut import);
+        let goes = |detail: &Detail| matches!(detail, Detail::Title(_));
+        while !self.list.advance(&mut import, usize::MAX, 0, goes)?.done {}
+        Ok(())
     }
 
     /// Judges a frame; gives the XDP action.

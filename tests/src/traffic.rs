@@ -136,6 +136,12 @@ impl Kind {
     /// The SCCP user part: UDT with a Begin that holds one invoke; `id` is the transaction id.
     #[must_use]
     pub fn begin(self, id: u32) -> Vec<u8> {
+        self.begin_from("15550100999", id)
+    }
+
+    /// The same from this calling global title.
+    #[must_use]
+    pub fn begin_from(self, calling_gt: &str, id: u32) -> Vec<u8> {
         let (opcode, context, version) = self.codes();
         let (called, calling) = self.subsystems();
         let invoke = tlv(0xa1, &[vec![2, 1, 1, 2, 1, opcode], self.argument(id)].concat());
@@ -143,9 +149,12 @@ impl Kind {
             0x62,
             &[tlv(0x48, &id.to_be_bytes()), dialogue(0x60, context, version), tlv(0x6c, &invoke)].concat(),
         );
-        udt(("491700000001", called), ("15550100999", calling), &begin)
+        udt(("491700000001", called), (calling_gt, calling), &begin)
     }
 }
+
+/// Offset of the calling digits in a UDT made by [`Kind::begin_from`].
+pub const CALLING_DIGITS_AT: usize = 5 + 12 + 6;
 
 /// The End that answers a Begin with a result without parameter; `None` if this is no Begin of ours.
 #[must_use]
@@ -241,6 +250,8 @@ mod tests {
             let message = Message::decode(data, &user_part);
             assert_eq!(message.outcome, Outcome::Decoded, "{kind:?}");
             assert!(message.findings.is_empty(), "{kind:?}: {:?}", message.findings);
+            let digits = user_part.get(CALLING_DIGITS_AT..CALLING_DIGITS_AT + 6);
+            assert_eq!(digits, Some(&[0x51, 0x55, 0x10, 0x00, 0x99, 0x09][..]));
             let (_, opcode) = message.invokes().next().expect("an invoke");
             assert_eq!(operations::name(opcode), Some(kind.operation()));
             let end = end_for(&user_part).expect("an answer");

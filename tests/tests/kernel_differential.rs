@@ -1,6 +1,6 @@
 //! Kernel verdict against host verdict on 200,000 mutated frames.
 
-use ss7guard_common::abi::{self, Mode, Side, config_flag};
+use ss7guard_common::abi::{self, Mode, Side, Symbols, TitleDetail, config_flag, direction};
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
@@ -8,7 +8,7 @@ use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, chunk, data, i_data, m3ua_d
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
 use ss7guard_userspace::config::{Config, OnBlock, Peer};
-use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Target};
+use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Detail, Target};
 use ss7guard_userspace::host::Host;
 use ss7guard_userspace::inspect::sccp::Flavour;
 
@@ -86,7 +86,7 @@ fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 fn kernel_and_host_agree_on_mutated_frames() {
     // Everything is punted, so that each event shows the reason; faults would be dropped, were they enforced.
     let mut record = abi::Config { setup_copies: u32::MAX, ..abi::Config::fresh() };
-    record.flags |= config_flag::KNOWN_PEERS;
+    record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST | config_flag::PEER_FLAVOURS;
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }
@@ -117,6 +117,28 @@ fn kernel_and_host_agree_on_mutated_frames() {
     for request in [&request, &drops] {
         program.list.add(request, 0).expect("block");
         host.follow(&request.detail(0));
+    }
+    // Entries at several digits of the seeds' calling number, so that mutations meet each of them.
+    let title = |digits: &str, action: Action, flags| TitleDetail {
+        expires_at: 0,
+        symbols: Symbols::from_ascii(digits.as_bytes()).expect("digits").0,
+        rule_id: 9,
+        parent: [0; 2],
+        action: action as u8,
+        used: 1,
+        halves: abi::BOTH_HALVES,
+        flags,
+    };
+    for entry in [
+        title("15550100", Action::Pass, direction::BOTH),
+        title("1555", Action::Neutralise, direction::BOTH),
+        title("155500", Action::Drop, direction::IN),
+        title("1", Action::Neutralise, direction::BOTH),
+        title("15550100999", Action::Neutralise, direction::OUT | TitleDetail::EXACT),
+        title("155501", Action::Pass, direction::BOTH | TitleDetail::EXACT),
+    ] {
+        program.list.put(Detail::Title(entry)).expect("title");
+        host.titles.put(entry);
     }
     let seeds = seeds();
     let mut random = Random(0x5eed_5eed_5eed_5eed);

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use ss7guard_common::abi::{self, Mode, config_flag};
+use ss7guard_common::abi::{self, Mode, Symbols, TitleDetail, config_flag, direction};
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 use ss7guard_lab::frame::{
@@ -12,9 +12,10 @@ use ss7guard_lab::frame::{
 };
 use ss7guard_lab::m3ua;
 use ss7guard_lab::program::{DROP, PASS, Program};
+use ss7guard_lab::traffic::{CALLING_DIGITS_AT, Kind};
 use ss7guard_userspace::config::Config;
 use ss7guard_userspace::config::OnBlock;
-use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Target};
+use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Detail, Target};
 use ss7guard_userspace::host::Host;
 
 const BLOCKED: u32 = 0x203f;
@@ -35,6 +36,44 @@ fn class(class: u8, kind: u8) -> Vec<u8> {
 /// DATA with these raw parameters.
 fn parameters(octets: &[u8]) -> Vec<u8> {
     m3ua::message(1, 1, &[octets.to_vec()])
+}
+
+/// A message from this point code and calling global title.
+fn from_code(opc: u32, title: &str) -> Vec<u8> {
+    let label = m3ua::Label { opc, dpc: 9, ni: 0, sls: 1 };
+    m3ua::data(label, Some(7), &Kind::UpdateLocation.begin_from(title, 5))
+}
+
+fn from(title: &str) -> Vec<u8> {
+    from_code(FREE, title)
+}
+
+/// A message with another octet in its calling address: this many behind the first digits.
+fn odd_title(step: isize, value: u8) -> Vec<u8> {
+    let mut message = m3ua_data(FREE);
+    message[(PROTOCOL_DATA_AT + 16 + CALLING_DIGITS_AT).strict_add_signed(step)] = value;
+    message
+}
+
+/// The list of calling global titles.
+fn titles() -> Vec<TitleDetail> {
+    let entry = |digits: &str, action: Action, flags| TitleDetail {
+        expires_at: 0,
+        symbols: Symbols::from_ascii(digits.as_bytes()).expect("digits").0,
+        rule_id: 8,
+        parent: [0; 2],
+        action: action as u8,
+        used: 1,
+        halves: abi::BOTH_HALVES,
+        flags,
+    };
+    vec![
+        entry("4477", Action::Neutralise, direction::BOTH),
+        entry("44770", Action::Neutralise, direction::IN),
+        entry("447701", Action::Pass, direction::BOTH),
+        entry("33600000001", Action::Neutralise, direction::IN | TitleDetail::EXACT),
+        entry("351", Action::Neutralise, direction::OUT),
+    ]
 }
 
 fn sctp(chunks: &[Vec<u8>]) -> Vec<u8> {
@@ -122,10 +161,10 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("blocked, atomic IPv6 fragment", R::BlockedPointCode, Frame::ipv6(132, &[(44, vec![0; 7])]).sctp(1, &[bad()]).build()),
         ("blocked, in the second buffer of a long frame", R::BlockedPointCode, sctp(&[chunk(0x84, 0, &[0; 5_000]), bad()])),
         ("SCCP", R::Sccp, sctp(&[ok()])),
-        ("SCCP, last padding not counted", R::Sccp, sctp(&[data(WHOLE, 3, &unpadded)])),
+        ("an octet of SCCP, last padding not counted", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &unpadded)])),
         ("SCCP, unknown parameter first", R::Sccp, sctp(&[data(WHOLE, 3, &parameters(&[vec![0x7f, 1, 0, 6, 1, 2, 0, 0], m3ua_data(FREE)[8..].to_vec()].concat()))])),
         ("ISUP", R::OtherUserPart, sctp(&[data(WHOLE, 3, &changed(PROTOCOL_DATA_AT + 12, 5))])),
-        ("first fragment", R::SctpFirstFragment, sctp(&[data(FIRST, 3, &m3ua_data(FREE)[..60])])),
+        ("first fragment", R::SctpFirstFragment, sctp(&[data(FIRST, 3, &m3ua_data(FREE)[..80])])),
         ("last fragment", R::SctpLaterFragment, sctp(&[data(LAST, 3, &[0; 20])])),
         ("middle fragment, I-DATA", R::SctpLaterFragment, sctp(&[i_data(0, 1, &[0; 20])])),
         ("first fragment before the label", R::SctpShortFirstFragment, sctp(&[data(FIRST, 3, &m3ua_data(FREE)[..PROTOCOL_DATA_AT + 8])])),
@@ -173,6 +212,23 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("NI 4", R::NetworkIndicatorInvalid, sctp(&[data(WHOLE, 3, &changed(PROTOCOL_DATA_AT + 13, 4))])),
         ("15-bit OPC from a 14-bit peer", R::PointCodeTooWide, sctp(&[data(WHOLE, 3, &changed(PROTOCOL_DATA_AT + 6, 0x40))])),
         ("25-bit OPC, not masked", R::PointCodeTooWide, sctp(&[data(WHOLE, 3, &wide)])),
+        ("blocked calling title", R::BlockedGlobalTitle, sctp(&[data(WHOLE, 3, &from("447700900123"))])),
+        ("blocked calling title, IPv6, I-DATA", R::BlockedGlobalTitle,
+            Frame::ipv6(132, &[]).sctp(1, &[i_data(WHOLE, 3, &from("4477"))]).build()),
+        ("blocked calling title, first fragment", R::BlockedGlobalTitle, sctp(&[data(FIRST, 3, &from("447700900123")[..80])])),
+        ("blocked calling title, in the second buffer", R::BlockedGlobalTitle, sctp(&[chunk(0x84, 0, &[0; 5_000]), data(WHOLE, 3, &from("44771"))])),
+        ("blocked calling title, trailing octets", R::BlockedGlobalTitle, sctp(&[data(WHOLE, 3, &[from("44771"), vec![0; 8]].concat())])),
+        ("calling title that starts otherwise", R::Sccp, sctp(&[data(WHOLE, 3, &from("4478"))])),
+        ("allowed under a blocked one", R::Sccp, sctp(&[data(WHOLE, 3, &from("4477011"))])),
+        ("blocked number, whole", R::BlockedGlobalTitle, sctp(&[data(WHOLE, 3, &from("33600000001"))])),
+        ("longer than a blocked number", R::Sccp, sctp(&[data(WHOLE, 3, &from("336000000012"))])),
+        ("blocked for the other direction", R::Sccp, sctp(&[data(WHOLE, 3, &from("351"))])),
+        ("blocked point code, allowed title", R::BlockedPointCode, sctp(&[data(WHOLE, 3, &from_code(BLOCKED, "4477011"))])),
+        ("calling title with a letter", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(0, 0xba))])),
+        ("calling title of E.212", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(-2, 0x62))])),
+        ("calling title of form 9", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(-5, 0x26))])),
+        ("connection request", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(-23, 0x01))])),
+        ("first fragment up to the called address", R::GlobalTitleUnreadable, sctp(&[data(FIRST, 3, &m3ua_data(FREE)[..60])])),
         ("15-bit DPC", R::PointCodeTooWide, sctp(&[data(WHOLE, 3, &changed(PROTOCOL_DATA_AT + 10, 0x40))])),
     ]
 }
@@ -187,7 +243,7 @@ fn peers() -> Config {
 /// A configuration in which every reason shows in the event: nothing is dropped, everything is punted.
 fn everything_punts() -> abi::Config {
     let mut record = abi::Config { setup_copies: u32::MAX, ..abi::Config::fresh() };
-    record.flags |= config_flag::KNOWN_PEERS;
+    record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST;
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }
@@ -219,6 +275,10 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
     let mut host = Host::new(record);
     host.peers = peers().peer_map();
     host.follow(&block().detail(0));
+    for entry in titles() {
+        program.list.put(Detail::Title(entry)).expect("title");
+        host.titles.put(entry);
+    }
     for (name, reason, frame) in &table {
         let verdict = host.classify(frame, Remote::Source, 0, |_| {});
         assert_eq!(verdict.verdict.reason(), Some(*reason), "host: {name}");
@@ -232,7 +292,14 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
         assert_eq!(octets[..], frame[..octets.len()], "{name}");
         assert_eq!(event.chunk_offset as usize, verdict.chunk_offset, "{name}");
         let by_entry = matches!(reason, Reason::BlockedPointCode | Reason::BlockedUnderAuth);
-        assert_eq!(event.rule_id, if by_entry { 7 } else { 0 }, "{name}");
+        let rule = if by_entry {
+            7
+        } else if *reason == Reason::BlockedGlobalTitle {
+            8
+        } else {
+            0
+        };
+        assert_eq!(event.rule_id, rule, "{name}");
         if event.chunk_offset != 0 && !reason_without_chunk(*reason) {
             assert_eq!((event.tsn, event.stream), (9, 1), "{name}");
         }
@@ -248,8 +315,11 @@ fn reason_without_chunk(reason: Reason) -> bool {
 fn enforce_drops_what_policy_says_and_monitor_drops_nothing() {
     let mut program = Program::load(64, 1 << 20).expect("load");
     program.list.add(&block(), 0).expect("block");
+    for entry in titles() {
+        program.list.put(Detail::Title(entry)).expect("title");
+    }
     let mut record = abi::Config::fresh();
-    record.flags |= config_flag::KNOWN_PEERS;
+    record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST;
     record.peer_table = program.list.arrays_mut().write_peers(&peers().peers).expect("peers");
     for reason in
         Reason::ALL.iter().filter(|reason| reason.class() == ss7guard_common::verdict::Class::Exception)

@@ -1,7 +1,10 @@
-//! A user part: bounds, and that type and order of parts do not change what an SCCP message says.
+//! A user part: bounds, that type and order of parts do not change what an SCCP message says, and that the kernel reads
+//! the same calling global title as the decoder.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use ss7guard_common::abi::TITLE_DIGITS;
+use ss7guard_common::wire::sccp::calling_title;
 use ss7guard_fuzz::choice::Choice;
 use ss7guard_fuzz::facts::{self, Facts};
 use ss7guard_fuzz::wrap;
@@ -23,6 +26,9 @@ fuzz_target!(|octets: &[u8]| {
     };
     assert_eq!(parts(message.sccp.as_ref()), parts(decoded.as_ref()));
 
+    for flavour in Flavour::ALL {
+        same_caller(octets, flavour);
+    }
     for flavour in [Flavour::China, Flavour::Ansi] {
         facts::check(&Message::decode_as(wrap::sccp_label(), octets, flavour), octets);
     }
@@ -30,6 +36,28 @@ fuzz_target!(|octets: &[u8]| {
         again(sccp, &facts, &mut Choice::of(octets));
     }
 });
+
+/// The kernel's reading of the calling global title against the decoder's.
+fn same_caller(octets: &[u8], flavour: Flavour) {
+    let title = calling_title(octets, 0, octets.len(), flavour);
+    let mut decoded = None;
+    let result = sccp::decode(octets, flavour, &mut decoded, &mut Findings::default());
+    let (Some(sccp), Ok(())) = (decoded, result) else { return };
+    let Some(read) = sccp.calling.global_title else {
+        assert!(title.digits().is_empty());
+        return;
+    };
+    let digits = read.digits.as_bytes().iter().take(TITLE_DIGITS);
+    let decimal: Vec<u8> = digits.clone().copied().take_while(u8::is_ascii_digit).collect();
+    const LAND_MOBILE: u8 = 6;
+    if read.numbering_plan == Some(LAND_MOBILE) || decimal.is_empty() {
+        assert!(title.digits().is_empty() && title.is_unreadable());
+    } else {
+        let (ascii, len) = title.digits().to_ascii();
+        assert_eq!(ascii[..len], decimal);
+        assert_eq!(title.is_unreadable(), decimal.len() < digits.len());
+    }
+}
 
 /// The same addresses and data in another type of message, with the parts in another order.
 fn again(sccp: &Sccp<'_>, facts: &Facts, choice: &mut Choice) {

@@ -4,7 +4,7 @@
 //! its fault, and the routing labels that a lenient receiver might act on are reported all the same, so that a
 //! blocked sender gains nothing by sending malformed messages.
 
-use crate::read::ReadAt;
+use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Code, Reason};
 use crate::wire::{Maybe, pad4};
 
@@ -124,6 +124,18 @@ const fn control(class: u8, kind: u8) -> Parsed {
 /// Parses the `avail` octets at `off`: a whole user message, or its first fragment if `first_fragment`.
 #[inline(always)]
 pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_fragment: bool) -> Parsed {
+    parse_with(frame, off, avail, first_fragment, |fault| walk(frame, off, avail, fault, first_fragment))
+}
+
+/// The same, with [`walk`] as it is called where this runs: it is given the fault that was found before.
+#[inline(always)]
+pub fn parse_with<R: ReadAt + ?Sized>(
+    frame: &R,
+    off: usize,
+    avail: usize,
+    first_fragment: bool,
+    walk: impl FnOnce(Code) -> Walked,
+) -> Parsed {
     let short = if first_fragment { Reason::SctpShortFirstFragment } else { Reason::M3uaTruncated };
     if !first_fragment && let Some(data) = usual(frame, off, avail) {
         return Parsed { data: Some(data), fault: Code::NONE };
@@ -153,7 +165,7 @@ pub fn parse<R: ReadAt + ?Sized>(frame: &R, off: usize, avail: usize, first_frag
     } else {
         Code::of(Reason::M3uaVersion)
     };
-    parameters(frame, off, avail, length, fault, first_fragment)
+    finish(frame, walk(fault), off.wrapping_add(avail), first_fragment)
 }
 
 /// Octets of a DATA message up to its user part, with one Network Appearance and one Routing Context.
@@ -259,6 +271,40 @@ mod note {
     pub(super) const FAULT_SHIFT: u32 = 8;
 }
 
+/// What a walk has found, packed into a word so that a kernel function can return it: four offsets of 14 bits each, and
+/// the first fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walked(pub u64);
+
+impl Walked {
+    const WIDTH: u32 = 14;
+    const FAULT_SHIFT: u32 = 4 * Self::WIDTH;
+
+    #[inline(always)]
+    const fn of(walk: Walk) -> Self {
+        let packed = walk.at(place::PROTOCOL_DATA)
+            | walk.at(place::SECOND_PROTOCOL_DATA) << Self::WIDTH
+            | walk.at(place::NETWORK_APPEARANCE) << (2 * Self::WIDTH)
+            | walk.at(place::ROUTING_CONTEXT) << (3 * Self::WIDTH)
+            | walk.first_fault().0 << Self::FAULT_SHIFT;
+        Self(packed as u64)
+    }
+
+    /// The offset at this position of [`place`].
+    #[inline(always)]
+    const fn at(self, place: u32) -> usize {
+        let shift = place.wrapping_div(16).wrapping_mul(Self::WIDTH);
+        self.0.wrapping_shr(shift) as usize & MAX_OFFSET
+    }
+
+    #[inline(always)]
+    const fn first_fault(self) -> Code {
+        Code((self.0 >> Self::FAULT_SHIFT) as usize)
+    }
+}
+
+const _: () = assert!(MAX_OFFSET == (1 << Walked::WIDTH) - 1);
+
 impl Walk {
     /// Keeps the first fault of a message.
     #[inline(always)]
@@ -296,18 +342,20 @@ impl Walk {
     }
 }
 
+/// Walks over the parameters of a DATA message, and notes where they are and the first fault, after one that was found
+/// before.
 #[inline(always)]
-fn parameters<R: ReadAt + ?Sized>(
+pub fn walk<R: ReadAt + ?Sized>(
     frame: &R,
     off: usize,
     avail: usize,
-    length: u32,
     fault: Code,
     first_fragment: bool,
-) -> Parsed {
+) -> Walked {
     let end = off.wrapping_add(avail);
     let start = fault.0.wrapping_shl(note::FAULT_SHIFT);
-    let mut walk = Walk { places: frame.forget(0, length), notes: frame.forget(start, length) };
+    let noise = off as u32;
+    let mut walk = Walk { places: frame.forget(0, noise), notes: frame.forget(start, noise) };
     let mut at = off.wrapping_add(HEADER_LEN);
     for turn in 0..=MAX_PARAMETERS {
         if at >= end {
@@ -342,7 +390,7 @@ fn parameters<R: ReadAt + ?Sized>(
         walk.notes = frame.forget(walk.notes, word);
         at = frame.forget(at.wrapping_add(pad4(len)), word);
     }
-    finish(frame, walk, end, first_fragment)
+    Walked::of(walk)
 }
 
 /// Notes one parameter of `len` octets, of which `left` are there.
@@ -394,7 +442,7 @@ fn parameter(walk: &mut Walk, tag: u16, at: usize, len: usize, left: usize) {
 
 /// Reads what the walk has found.
 #[inline(always)]
-fn finish<R: ReadAt + ?Sized>(frame: &R, walk: Walk, end: usize, first_fragment: bool) -> Parsed {
+fn finish<R: ReadAt + ?Sized>(frame: &R, walk: Walked, end: usize, first_fragment: bool) -> Parsed {
     let missing = if first_fragment { Reason::SctpShortFirstFragment } else { Reason::M3uaNoProtocolData };
     let at = walk.at(place::PROTOCOL_DATA);
     let Some(octets) = frame.read_at::<PROTOCOL_DATA_HEADER_LEN>(at).filter(|_| at != 0) else {
@@ -475,7 +523,7 @@ mod tests {
             }
             if let Some(data) = usual(frame, 0, frame.len()) {
                 short += 1;
-                let long = parameters(frame, 0, frame.len(), length, Code::NONE, false);
+                let long = finish(frame, walk(frame, 0, frame.len(), Code::NONE, false), frame.len(), false);
                 assert_eq!(long, Parsed { data: Some(data), fault: Code::NONE }, "{octets:02x?}");
             }
         }

@@ -128,13 +128,16 @@ fn title<R: ReadAt + ?Sized>(frame: &R, at: usize, part: usize, indicator: u8, f
         Flavour::Ansi => high.wrapping_mul(3).wrapping_add(low),
     };
     let ansi = matches!(flavour, Flavour::Ansi);
+    // From here on it does not matter whose form it was.
+    let before = frame.forget(before, indicator as u32);
     // Octets before the digits; translation type, then numbering plan and encoding scheme, then nature.
-    let (head, has_scheme) = match (form, ansi) {
-        (1, true) | (3, false) => (2, true),
-        (4, false) => (3, true),
-        (1, false) | (2, _) => (1, false),
+    let head = match (form, ansi) {
+        (1, true) | (3, false) => 2,
+        (4, false) => 3,
+        (1, false) | (2, _) => 1,
         _ => return Title::LOST,
     };
+    let head = frame.forget(head, indicator as u32);
     let start = at.wrapping_add(1).wrapping_add(before);
     let used = before.wrapping_add(head).wrapping_add(1);
     if used >= part {
@@ -142,7 +145,7 @@ fn title<R: ReadAt + ?Sized>(frame: &R, at: usize, part: usize, indicator: u8, f
     }
     let Some([first, plan]) = frame.read_at::<2>(start) else { return Title::LOST };
     // Whether the number of digits is odd, so that the last nibble is none of them: 0 no, 1 yes, 2 nothing says it.
-    let odd = if has_scheme {
+    let odd = if head > 1 {
         if plan >> 4 == LAND_MOBILE {
             return Title::LOST;
         }
@@ -158,6 +161,7 @@ fn title<R: ReadAt + ?Sized>(frame: &R, at: usize, part: usize, indicator: u8, f
         2
     };
     let count = part.wrapping_sub(used);
+    let odd = frame.forget(odd as usize, plan as u32) as u8;
     digits(frame, frame.forget(start.wrapping_add(head), plan as u32), count, odd)
 }
 

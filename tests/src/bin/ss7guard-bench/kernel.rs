@@ -21,7 +21,7 @@ use ss7guard_userspace::kernel::Events;
 use crate::rows::{Aim, Row, median};
 
 /// Runs of a program in one measurement. Each call sleeps about 20 ms besides, so that it has to be many.
-const REPEAT: u32 = 1_000_000;
+pub(crate) const REPEAT: u32 = 1_000_000;
 
 /// Measurements before those that count: about as many hits of each entry.
 const WARM_UP: usize = 9;
@@ -40,7 +40,9 @@ pub(crate) fn load(bpffs: &std::path::Path) -> Result<Ebpf> {
     let folder = std::env::var("SS7GUARD_EBPF_DIR").context("SS7GUARD_EBPF_DIR: run `cargo xtask bench`")?;
     let object = std::fs::read(format!("{folder}/bench"))?;
     let mut ebpf = EbpfLoader::new().default_map_pin_directory(bpffs).load(&object)?;
-    for name in ["bare_drop", "bare_pass", "generator", "random_opc", "restore_pass", "restore_judge"] {
+    for name in
+        ["bare_drop", "bare_pass", "generator", "random_opc", "random_title", "restore_pass", "restore_judge"]
+    {
         let xdp: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
         xdp.load()?;
     }
@@ -59,7 +61,8 @@ fn cost(run: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok((thread_cpu() - before).as_nanos() as f64 / f64::from(REPEAT))
 }
 
-fn bench_run(ebpf: &mut Ebpf, program: &str, frame: &[u8]) -> Result<f64> {
+/// CPU nanoseconds of one run of this program of the bench.
+pub(crate) fn bench_run(ebpf: &mut Ebpf, program: &str, frame: &[u8]) -> Result<f64> {
     let xdp: &mut Xdp = ebpf.program_mut(program).context("program")?.try_into()?;
     cost(|| {
         let options = TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };

@@ -5,7 +5,9 @@
 mod decoding;
 mod kernel;
 mod memory;
+mod plan;
 mod rows;
+mod titles;
 mod typed;
 mod wire;
 mod worst;
@@ -22,6 +24,8 @@ use rows::Row;
 enum Part {
     /// CPU time of the XDP program for each class of frame.
     Kernel,
+    /// CPU time of the XDP program that looks up calling global titles, by the size of the list.
+    Titles,
     /// Frames per second dropped on a veth pair.
     Wire,
     /// Messages per second and core decoded.
@@ -70,6 +74,9 @@ fn run(args: &Args) -> Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     if wants(Part::Kernel) {
         rows.extend(kernel::measure(args.rounds).context("kernel rows")?);
+    }
+    if wants(Part::Titles) {
+        rows.extend(titles::measure(args.rounds).context("rows of global titles")?);
     }
     if wants(Part::Wire) {
         rows.extend(wire::measure(args.rounds.min(3)).context("wire rows")?);
