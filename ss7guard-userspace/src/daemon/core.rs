@@ -270,6 +270,7 @@ impl Core {
         status["block_entries"] = json!(self.lists.codes().len());
         status["block_capacity"] = json!(self.lists.codes().capacity());
         status["title_entries"] = json!(self.lists.titles().len());
+        status["importing"] = json!(self.importing.is_taken());
         status["title_capacity"] = json!(self.lists.titles().capacity());
         status["point_code_format"] = json!(self.config.point_code_format.as_str());
         Ok(status)

@@ -58,6 +58,13 @@ struct Running {
     begun: Instant,
 }
 
+impl Importing {
+    /// Whether a client sends, or its list goes into the lists.
+    pub(super) const fn is_taken(&self) -> bool {
+        !matches!(self.stage, Stage::None)
+    }
+}
+
 /// What a client hears after its commit.
 pub(super) enum Word {
     /// How far it is.
@@ -102,7 +109,7 @@ impl Core {
 
     /// Takes the place for a client.
     pub(super) fn import_begin(&mut self, begin: &ImportBegin) -> Result<Upload, Fault> {
-        if !matches!(self.importing.stage, Stage::None) {
+        if self.importing.is_taken() {
             return Err(Fault::new("busy", "another import is running; try again when it is over"));
         }
         self.importing.stage = Stage::Receiving;

@@ -255,7 +255,7 @@ fn dispatch(request: Request, guest: &mut Guest) -> Result<Answer, Fault> {
         "import.begin" => {
             let upload = core.borrow_mut().import_begin(&parameters::<ImportBegin>(params)?)?;
             guest.upload = Some(upload);
-            once(Value::Null)
+            once(Value::Object(serde_json::Map::new()))
         }
         "import.entries" => {
             let upload = guest.upload.as_mut().ok_or_else(no_import)?;

@@ -23,7 +23,7 @@ use crate::daemon::counts_json;
 use crate::enforce::{Does, Target};
 use crate::kernel::lists::exchange::{Basket, Exchange, Wanted};
 use crate::kernel::{self, Maps};
-use crate::screening::RULES;
+use crate::screening::{RULES, Rule};
 
 /// What is said of the format, behind the options.
 pub(super) const FORMAT_HELP: &str = "\
@@ -90,13 +90,16 @@ fn is_standard(path: &Path) -> bool {
 pub(super) fn export(args: &ExportArgs) -> Result<()> {
     let config = args.controller.config()?;
     let format = code_format(args.format.as_deref(), &config)?;
-    let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-    if args.rule != "all" && !names.contains(&args.rule.as_str()) {
+    let short = |rule: &Rule| rule.name.trim_end_matches("_block");
+    let rule = RULES.into_iter().find(|rule| [rule.name, short(rule)].contains(&args.rule.as_str()));
+    if args.rule != "all" && rule.is_none() {
+        let names: Vec<&str> = RULES.iter().map(short).collect();
         return Err(usage(format!("--rule {:?}: write {} or all", args.rule, names.join(", "))));
     }
     let mut entries = entries(&config, true)?;
     // One that has ended goes on for retransmissions only.
-    entries.retain(|entry| (args.rule == "all" || entry["rule"] == *args.rule) && entry["expired"] != true);
+    let is_wanted = |entry: &Value| rule.is_none_or(|rule| entry["rule_id"] == rule.id);
+    entries.retain(|entry| is_wanted(entry) && entry["expired"] != true);
     let mut text = Vec::new();
     file::write(&mut text, &entries, format)?;
     if is_standard(&args.file) {
