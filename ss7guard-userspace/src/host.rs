@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytemuck::Zeroable as _;
 use ss7guard_common::abi::{
     BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, SPLIT_SLOTS, Side, Split,
-    Symbols, TITLE_NO_SLOT, counter_index,
+    Symbols, TITLE_NO_SLOT, config_flag, counter_index,
 };
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Known, Observed, split};
 use ss7guard_common::neutralise::{self, Form};
@@ -19,6 +19,7 @@ use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::m3ua::Data;
 use ss7guard_common::wire::{Address, Maybe, Remote, SctpSpan, sctp};
 
+use crate::enforce::Detail;
 use crate::inspect::sccp::Flavour;
 
 mod titles;
@@ -101,6 +102,33 @@ impl Host {
         let known = ends.iter().filter_map(|end| self.peers.get(end));
         let peer = known.min_by_key(|peer| peer.side == Side::Home);
         peer.map_or(self.flavour, |peer| peer.flavour)
+    }
+
+    /// An entry is in the lists, or has taken the place of the one for the same target.
+    pub fn follow(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.block(*detail),
+            Detail::Title(detail) => {
+                self.titles.put(*detail);
+                self.config.flags |= config_flag::GT_LIST;
+            }
+        }
+    }
+
+    /// An entry of the lists has got another end.
+    pub fn follow_end(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.shorten(*detail),
+            Detail::Title(detail) => self.titles.shorten(*detail),
+        }
+    }
+
+    /// An entry is no more in the lists.
+    pub fn forget(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Code(detail) => self.unblock(detail),
+            Detail::Title(detail) => self.titles.remove(detail),
+        }
     }
 
     /// Adds a block entry, or replaces the one with the same key; the most specific comes first, as in the kernel.

@@ -5,10 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use ss7guard_common::abi::{self, TitleDetail};
 use ss7guard_userspace::config::Config;
-use ss7guard_userspace::kernel::block_list::Arrays as _;
-use ss7guard_userspace::kernel::{
-    self, BlockList, Events, Loaded, Maps, TitleList, TitleMaps, TitleProgress,
-};
+use ss7guard_userspace::enforce::Detail;
+use ss7guard_userspace::kernel::{self, Events, KernelLists, Loaded, Maps};
 use tempfile::TempDir;
 
 /// XDP_DROP.
@@ -20,10 +18,8 @@ pub const PASS: u32 = 2;
 pub struct Program {
     /// The programs.
     pub loaded: Loaded,
-    /// The block list.
-    pub list: BlockList<Maps>,
-    /// The list of calling global titles.
-    pub titles: TitleList<TitleMaps>,
+    /// The lists.
+    pub list: KernelLists,
     /// The event ring.
     pub events: Events,
     folder: TempDir,
@@ -55,12 +51,9 @@ impl Program {
         let config = Config { bpffs: folder.path().join("bpf"), ..config.clone() };
         kernel::ensure_mounted(&config.bpffs)?;
         let loaded = kernel::load(&config)?;
-        const LINGER_NS: u64 = 60_000_000_000;
-        let maps = Maps::open(&config.bpffs)?;
-        let titles = TitleList::adopt(TitleMaps::open(&config.bpffs)?, maps.half()?, LINGER_NS)?;
-        let list = BlockList::adopt(maps, LINGER_NS)?;
+        let list = KernelLists::open(&config.bpffs, Maps::open(&config.bpffs)?, 60_000_000_000)?;
         let events = Events::open(&config.bpffs)?;
-        Ok(Self { loaded, list, titles, events, folder })
+        Ok(Self { loaded, list, events, folder })
     }
 
     /// The BPF file system with the maps.
@@ -82,14 +75,13 @@ impl Program {
     /// # Errors
     /// It does not fit.
     pub fn replace_titles(&mut self, entries: Vec<TitleDetail>) -> Result<()> {
-        let mut import = self.titles.begin(self.list.arrays().half()?);
+        let mut import = self.list.begin()?;
         for entry in entries {
-            self.titles.stage(&mut import, entry)?;
+            self.list.stage(&mut import, Detail::Title(entry))?;
         }
-        while !self.titles.retire(&mut import, usize::MAX, 0, |_| true)? {}
-        self.list.arrays_mut().flip()?;
-        let mut progress = TitleProgress::default();
-        while !self.titles.settle(&mut import, usize::MAX, 0, |_| true, &mut progress) {}
+        self.list.commit(&mut import);
+        let goes = |detail: &Detail| matches!(detail, Detail::Title(_));
+        while !self.list.advance(&mut import, usize::MAX, 0, goes)?.done {}
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use ss7guard_lab::frame::{FIRST, Frame, LAST, WHOLE, chunk, data, i_data, m3ua_d
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
 use ss7guard_userspace::config::{Config, OnBlock, Peer};
-use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Detail, Target};
 use ss7guard_userspace::host::Host;
 use ss7guard_userspace::inspect::sccp::Flavour;
 
@@ -97,15 +97,13 @@ fn kernel_and_host_agree_on_mutated_frames() {
         record.set_policy(reason, Action::Neutralise);
     }
     let request = BlockRequest {
-        point_code: 0x203f,
-        ni: Some(0),
-        network_appearance: None,
+        target: Target::Code(CodeTarget { point_code: 0x203f, ni: Some(0), network_appearance: None }),
         ttl: None,
         rule_id: 7,
         on_block: OnBlock::Neutralise,
         reason: String::new(),
     };
-    let drops = BlockRequest { point_code: 0x2040, on_block: OnBlock::Drop, ..request.clone() };
+    let drops = BlockRequest { target: Target::code(0x2040), on_block: OnBlock::Drop, ..request.clone() };
     let mut program = Program::load(64, 1 << 22).expect("load");
     // The sender of the IPv4 seeds; that of the IPv6 seeds is a stranger, and some mutations make strangers.
     let peer = Peer {
@@ -118,7 +116,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
     host.peers = config.peer_map();
     for request in [&request, &drops] {
         program.list.add(request, 0).expect("block");
-        host.block(request.detail(0));
+        host.follow(&request.detail(0));
     }
     // Entries at several digits of the seeds' calling number, so that mutations meet each of them.
     let title = |digits: &str, action: Action, flags| TitleDetail {
@@ -139,7 +137,7 @@ fn kernel_and_host_agree_on_mutated_frames() {
         title("15550100999", Action::Neutralise, direction::OUT | TitleDetail::EXACT),
         title("155501", Action::Pass, direction::BOTH | TitleDetail::EXACT),
     ] {
-        program.titles.put(entry).expect("title");
+        program.list.put(Detail::Title(entry)).expect("title");
         host.titles.put(entry);
     }
     let seeds = seeds();

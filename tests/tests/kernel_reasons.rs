@@ -15,7 +15,7 @@ use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::traffic::{CALLING_DIGITS_AT, Kind};
 use ss7guard_userspace::config::Config;
 use ss7guard_userspace::config::OnBlock;
-use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::enforce::{BlockRequest, CodeTarget, Detail, Target};
 use ss7guard_userspace::host::Host;
 
 const BLOCKED: u32 = 0x203f;
@@ -252,9 +252,7 @@ fn everything_punts() -> abi::Config {
 
 fn block() -> BlockRequest {
     BlockRequest {
-        point_code: BLOCKED,
-        ni: None,
-        network_appearance: None,
+        target: Target::code(BLOCKED),
         ttl: None,
         rule_id: 7,
         on_block: OnBlock::Neutralise,
@@ -276,9 +274,9 @@ fn every_reason_has_a_row_and_kernel_and_host_agree_on_each() {
     program.list.add(&block(), 0).expect("block");
     let mut host = Host::new(record);
     host.peers = peers().peer_map();
-    host.block(block().detail(0));
+    host.follow(&block().detail(0));
     for entry in titles() {
-        program.titles.put(entry).expect("title");
+        program.list.put(Detail::Title(entry)).expect("title");
         host.titles.put(entry);
     }
     for (name, reason, frame) in &table {
@@ -318,7 +316,7 @@ fn enforce_drops_what_policy_says_and_monitor_drops_nothing() {
     let mut program = Program::load(64, 1 << 20).expect("load");
     program.list.add(&block(), 0).expect("block");
     for entry in titles() {
-        program.titles.put(entry).expect("title");
+        program.list.put(Detail::Title(entry)).expect("title");
     }
     let mut record = abi::Config::fresh();
     record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST;
@@ -366,10 +364,11 @@ fn network_indicator_and_appearance_are_part_of_the_key_where_asked() {
     for (ni, na, action) in
         [(Some(2), None, PASS), (Some(0), None, DROP), (None, Some(8), PASS), (None, Some(7), DROP)]
     {
-        let request = BlockRequest { ni, network_appearance: na, on_block: OnBlock::Drop, ..block() };
+        let target = Target::Code(CodeTarget { point_code: BLOCKED, ni, network_appearance: na });
+        let request = BlockRequest { target, on_block: OnBlock::Drop, ..block() };
         program.list.add(&request, 0).expect("block");
         assert_eq!(program.judge(&frame).expect("run"), action, "NI {ni:?}, NA {na:?}");
-        program.list.remove(BLOCKED, ni, na).expect("remove");
+        program.list.remove(&target).expect("remove");
         assert_eq!(program.judge(&frame).expect("run"), PASS);
     }
 }

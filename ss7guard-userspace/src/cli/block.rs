@@ -1,4 +1,7 @@
-//! `ss7guard block add|del|list|flush`: the block list.
+//! `ss7guard block add|del|list|flush|export|import`: the lists of point codes and calling global titles.
+
+mod exchange;
+mod file;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,16 +9,16 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use ss7guard_common::point_code::{self, Format as CodeFormat};
+use ss7guard_common::point_code::Format as CodeFormat;
 
 use crate::cli::output::{Format, Output, table};
-use crate::cli::target::{Target, ask, shown};
+use crate::cli::target::{self, ask, shown};
 use crate::cli::usage;
 use crate::config::{Config, OnBlock, network_indicator, parse_duration, show_duration};
-use crate::control::{BlockAdd, BlockDel, BlockFlush};
+use crate::control::{self, BlockAdd, BlockDel, BlockFlush};
 use crate::daemon::view::entry_json;
-use crate::enforce::BlockRequest;
-use crate::kernel::{self, BlockList, Lock, Maps};
+use crate::enforce::{BlockRequest, CodeTarget, Directions, TITLE_MARK, Target, TitleTarget, Written};
+use crate::kernel::{self, KernelLists, Lock, Maps};
 use crate::screening::RULE_OPERATOR;
 
 /// Arguments of `block`.
@@ -27,7 +30,7 @@ pub struct BlockArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Stop messages of an originating point code, or renew the entry that does
+    /// Stop messages of an originating point code or of calling global titles, or renew the entry that does
     Add {
         #[command(flatten)]
         key: Key,
@@ -35,7 +38,7 @@ enum Verb {
         #[arg(long)]
         ttl: Option<String>,
         /// What becomes of a message that matches. What is dropped is only delayed: SCTP sends it again
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, conflicts_with = "allow")]
         on_block: OnBlock,
         /// Why; shown by `list`
         #[arg(long, default_value = "")]
@@ -55,19 +58,24 @@ enum Verb {
     /// Show the entries with their hits
     List {
         #[command(flatten)]
-        target: Target,
+        controller: target::Target,
         #[command(flatten)]
         output: Output,
     },
-    /// Remove every entry
+    /// Remove every entry of both lists
     Flush {
         #[command(flatten)]
-        target: Target,
+        controller: target::Target,
         #[command(flatten)]
         end: End,
         #[command(flatten)]
         output: Output,
     },
+    /// Write entries to a file, which `import` reads: CSV with the columns entry, ni, na, direction, does, ends, reason
+    Export(exchange::ExportArgs),
+    /// Read entries from a file: all of them take effect at one moment, or none if a line is wrong
+    #[command(after_help = exchange::FORMAT_HELP)]
+    Import(exchange::ImportArgs),
 }
 
 /// How an entry ends.
@@ -82,41 +90,78 @@ struct End {
 /// What makes an entry.
 #[derive(Args, Debug)]
 struct Key {
-    /// Point code: in the format of the configuration, decimal, or 0x and hexadecimal
-    #[arg(allow_hyphen_values = true)]
-    point_code: String,
+    /// A point code: in the format of the configuration, decimal, or 0x and hexadecimal. Or gt:4477* for every calling
+    /// global title that starts with 4477, gt:447700900123 for exactly this one
+    #[arg(value_name = "ENTRY", allow_hyphen_values = true)]
+    entry: String,
     /// Format of the point code: 3-8-3, 5-4-5, 8-8-8, decimal [default: that of the configuration]
     #[arg(long)]
     format: Option<String>,
-    /// Network indicator: 0 to 3, or any
-    #[arg(long, default_value = "any")]
-    ni: String,
-    /// Network Appearance that the message must carry [default: none needed]
+    /// Network indicator of a point code: 0 to 3, or any [default: any]
+    #[arg(long)]
+    ni: Option<String>,
+    /// Network Appearance that messages of a point code must carry [default: none needed]
     #[arg(long)]
     na: Option<u32>,
+    /// From where messages of the global titles come: in is from the interconnect, out is from home [default: any]
+    #[arg(long, value_enum)]
+    direction: Option<Directions>,
+    /// An entry that exempts global titles from entries with fewer digits
+    #[arg(long)]
+    allow: bool,
     #[command(flatten)]
-    target: Target,
+    controller: target::Target,
 }
 
 struct Parsed {
     config: Config,
-    point_code: u32,
-    ni: Option<u8>,
-    na: Option<u32>,
+    target: Target,
+}
+
+/// Reads the name of a format of point codes; that of the configuration without.
+fn code_format(name: Option<&str>, config: &Config) -> Result<CodeFormat> {
+    let Some(name) = name else { return Ok(config.point_code_format) };
+    CodeFormat::from_name(name)
+        .ok_or_else(|| usage(format!("--format {name:?}: write 3-8-3, 5-4-5, 8-8-8 or decimal")))
 }
 
 impl Key {
     fn parse(&self) -> Result<Parsed> {
-        let config = self.target.config()?;
-        let format = match &self.format {
-            None => config.point_code_format,
-            Some(name) => CodeFormat::from_name(name)
-                .ok_or_else(|| usage(format!("--format {name:?}: write 3-8-3, 5-4-5, 8-8-8 or decimal")))?,
+        let config = self.controller.config()?;
+        let format = code_format(self.format.as_deref(), &config)?;
+        let target = match Written::parse(&self.entry, format).map_err(usage)? {
+            Written::Code(point_code) => {
+                let misplaced = [("--direction", self.direction.is_some()), ("--allow", self.allow)];
+                self.refuse(misplaced, &format!("global titles ({TITLE_MARK}...): a point code has none"))?;
+                let ni = self.ni.as_deref().map_or(Ok(None), network_indicator);
+                let ni = ni.map_err(|message| usage(format!("--ni {message}")))?;
+                Target::Code(CodeTarget { point_code, ni, network_appearance: self.na })
+            }
+            Written::Titles(titles) => {
+                let misplaced = [("--ni", self.ni.is_some()), ("--na", self.na.is_some())];
+                self.refuse(misplaced, "point codes: a global title has none")?;
+                self.refuse([("--format", self.format.is_some())], "point codes: digits have none")?;
+                let directions = self.direction.unwrap_or_default();
+                Target::Title(TitleTarget { titles, directions, allows: self.allow })
+            }
         };
-        let point_code = point_code::parse(&self.point_code, format)
-            .map_err(|error| usage(format!("point code {:?}: {error}", self.point_code)))?;
-        let ni = network_indicator(&self.ni).map_err(|message| usage(format!("--ni {message}")))?;
-        Ok(Parsed { config, point_code, ni, na: self.na })
+        Ok(Parsed { config, target })
+    }
+
+    /// Refuses the options that are given and make no sense.
+    fn refuse<const N: usize>(&self, misplaced: [(&str, bool); N], why: &str) -> Result<()> {
+        match misplaced.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => Err(usage(format!("{option} with {:?}: it is for {why}", self.entry))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An entry as people read it.
+fn shown_target(target: &Target, config: &Config) -> String {
+    match target {
+        Target::Code(code) => shown(u64::from(code.point_code), config.point_code_format),
+        Target::Title(_) => target.written(config.point_code_format),
     }
 }
 
@@ -130,51 +175,51 @@ pub fn run(args: &BlockArgs) -> Result<ExitCode> {
             add(key, ttl.as_deref(), *on_block, reason, *output)
         }
         Verb::Del { key, end, output } => del(key, *end, *output),
-        Verb::List { target, output } => list(target, *output),
-        Verb::Flush { target, end, output } => flush(target, *end, *output),
+        Verb::List { controller, output } => list(controller, *output),
+        Verb::Flush { controller, end, output } => flush(controller, *end, *output),
+        Verb::Export(args) => exchange::export(args),
+        Verb::Import(args) => exchange::import(args),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The list without a controller: one process may change it at a time.
-fn with_list<T>(config: &Config, change: impl FnOnce(&mut BlockList<Maps>) -> Result<T>) -> Result<T> {
+/// The lists without a controller: one process may change them at a time.
+fn with_lists<T>(config: &Config, change: impl FnOnce(&mut KernelLists) -> Result<T>) -> Result<T> {
     let _lock = Lock::take(&config.bpffs)?;
     let maps = Maps::open(&config.bpffs)?;
     let linger_ns = maps.config()?.linger;
-    let mut list = BlockList::adopt(maps, linger_ns)?;
-    change(&mut list)
+    let mut lists = KernelLists::open(&config.bpffs, maps, linger_ns)?;
+    change(&mut lists)
 }
 
 fn add(key: &Key, ttl: Option<&str>, on_block: OnBlock, reason: &str, output: Output) -> Result<()> {
-    let parsed = key.parse()?;
+    let Parsed { config, target } = key.parse()?;
     let ttl = ttl.map(parse_duration).transpose().map_err(|message| usage(format!("--ttl {message}")))?;
     let params = BlockAdd {
-        point_code: parsed.point_code,
-        ni: parsed.ni,
-        network_appearance: parsed.na,
+        entry: target.into(),
         ttl_s: ttl.map(|ttl| ttl.as_secs()),
         on_block,
         reason: reason.to_owned(),
     };
-    ask(&parsed.config, "block.add", &params, || {
-        let request = BlockRequest {
-            point_code: parsed.point_code,
-            ni: parsed.ni,
-            network_appearance: parsed.na,
-            ttl,
-            rule_id: RULE_OPERATOR.id,
-            on_block,
-            reason: reason.to_owned(),
-        };
-        with_list(&parsed.config, |list| Ok(list.add(&request, kernel::monotonic_ns())?)).map(|_| json!({}))
+    ask(&config, "block.add", &params, || {
+        let reason = reason.to_owned();
+        let request = BlockRequest { target, ttl, rule_id: RULE_OPERATOR.id, on_block, reason };
+        with_lists(&config, |lists| Ok(lists.add(&request, kernel::monotonic_ns())?)).map(|_| json!({}))
     })?;
     if output.is_json_wanted() {
-        println!("{}", json!({ "blocked": params }));
+        let mut entry = json!(params.entry);
+        entry["ttl_s"] = json!(params.ttl_s);
+        entry["reason"] = json!(reason);
+        if !key.allow {
+            entry["on_block"] = json!(on_block);
+        }
+        println!("{}", json!({ if key.allow { "allowed" } else { "blocked" }: entry }));
         return Ok(());
     }
-    let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
+    let what = shown_target(&target, &config);
     let until = ttl.map_or_else(|| "until removed".to_owned(), |ttl| format!("for {}", show_duration(ttl)));
-    println!("blocked {code} {until}");
+    let done = if key.allow { "allowed" } else { "blocked" };
+    println!("{done} {what} {until}");
     if ttl.is_some() && on_block == OnBlock::Drop {
         eprintln!(
             "note: a dropped DATA is only delayed: SCTP sends it again and delivers it when the entry ends"
@@ -184,29 +229,28 @@ fn add(key: &Key, ttl: Option<&str>, on_block: OnBlock, reason: &str, output: Ou
 }
 
 fn del(key: &Key, end: End, output: Output) -> Result<()> {
-    let parsed = key.parse()?;
-    let Parsed { point_code, ni, na, .. } = parsed;
-    let params = BlockDel { point_code, ni, network_appearance: na, now: end.now };
-    let answer = ask(&parsed.config, "block.del", &params, || {
-        with_list(&parsed.config, |list| {
+    let Parsed { config, target } = key.parse()?;
+    let params = BlockDel { entry: target.into(), now: end.now };
+    let answer = ask(&config, "block.del", &params, || {
+        with_lists(&config, |lists| {
             let removed = if end.now {
-                list.remove(point_code, ni, na)?;
+                lists.remove(&target)?;
                 true
             } else {
-                list.end(point_code, ni, na, kernel::monotonic_ns())?.1
+                lists.end(&target, kernel::monotonic_ns())?.1
             };
             Ok(json!({ "removed": removed }))
         })
     })?;
     if output.is_json_wanted() {
-        println!("{}", json!({ "removed": params }));
+        println!("{}", json!({ "removed": params.entry }));
         return Ok(());
     }
-    let code = shown(u64::from(parsed.point_code), parsed.config.point_code_format);
+    let what = shown_target(&target, &config);
     if answer["removed"] == json!(false) {
-        println!("{code} ends: {}", ends_later(&parsed.config));
+        println!("{what} ends: {}", ends_later(&config));
     } else {
-        println!("removed {code}");
+        println!("removed {what}");
     }
     Ok(())
 }
@@ -219,14 +263,14 @@ fn ends_later(config: &Config) -> String {
     )
 }
 
-fn flush(target: &Target, end: End, output: Output) -> Result<()> {
-    let config = target.config()?;
+fn flush(controller: &target::Target, end: End, output: Output) -> Result<()> {
+    let config = controller.config()?;
     let answer = ask(&config, "block.flush", &BlockFlush { now: end.now }, || {
-        with_list(&config, |list| {
+        with_lists(&config, |lists| {
             let (removed, ending) = if end.now {
-                (list.remove_where(|_| true)?.len(), 0)
+                (lists.remove_where(|_| true)?.len(), 0)
             } else {
-                let ended = list.end_where(kernel::monotonic_ns(), |_| true)?;
+                let ended = lists.end_where(kernel::monotonic_ns(), |_| true)?;
                 let removed = ended.iter().filter(|(_, removed)| *removed).count();
                 (removed, ended.len() - removed)
             };
@@ -244,21 +288,53 @@ fn flush(target: &Target, end: End, output: Output) -> Result<()> {
     Ok(())
 }
 
-fn list(target: &Target, output: Output) -> Result<()> {
-    let config = target.config()?;
-    let entries = ask(&config, "block.list", &json!({}), || {
-        // Reading needs no lock, and must not write.
-        let entries = kernel::scan(&Maps::open(&config.bpffs)?)?;
-        let now_ns = kernel::monotonic_ns();
-        Ok(entries.iter().map(|entry| entry_json(entry, now_ns)).collect())
-    })?;
-    let entries = entries.as_array().ok_or_else(|| anyhow!("the controller's answer is no list"))?;
+/// Every entry, as the controller has them or as they are pinned. With `whole`, nothing if an import is running.
+fn entries(config: &Config, whole: bool) -> Result<Vec<Value>> {
+    let mut entries: Vec<Value> = Vec::new();
+    let mut imports = None;
+    loop {
+        let after = entries.last().map(|last| control::Named {
+            point_code: last["point_code"].as_u64().and_then(|code| u32::try_from(code).ok()),
+            ni: last["ni"].as_u64().and_then(|ni| u8::try_from(ni).ok()),
+            network_appearance: last["network_appearance"].as_u64().and_then(|na| u32::try_from(na).ok()),
+            gt: last["gt"].as_str().map(str::to_owned),
+            direction: last["direction"].as_str().and_then(|text| Directions::parse(text).ok()),
+            allow: last["does"] == "allow",
+        });
+        let mut page = ask(config, "block.list", &control::BlockList { after, whole }, || {
+            // Reading needs no lock, and must not write.
+            let entries = kernel::scan(&config.bpffs)?;
+            let (now_ns, wall_offset_ns) = (kernel::monotonic_ns(), kernel::wall_offset_ns());
+            let rows: Vec<Value> =
+                entries.iter().map(|entry| entry_json(entry, now_ns, wall_offset_ns)).collect();
+            Ok(json!({ "entries": rows, "more": false }))
+        })?;
+        // A list that was changed as a whole is read as a whole.
+        if imports.replace(page["imports"].clone()).is_some_and(|before| before != page["imports"]) && whole {
+            entries.clear();
+            imports = None;
+            continue;
+        }
+        match page["entries"].take() {
+            Value::Array(rows) => entries.extend(rows),
+            _ => return Err(anyhow!("the controller's answer is no list")),
+        }
+        if page["more"] != json!(true) {
+            return Ok(entries);
+        }
+    }
+}
+
+fn list(controller: &target::Target, output: Output) -> Result<()> {
+    let config = controller.config()?;
+    let entries = entries(&config, false)?;
     if output.format() == Format::Json {
-        println!("{}", Value::Array(entries.clone()));
+        println!("{}", Value::Array(entries));
         return Ok(());
     }
     let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, &config)).collect();
-    println!("{}", table(&["point code", "NI", "NA", "does", "left", "hits", "rule", "reason"], &rows));
+    let head = ["entry", "NI", "NA", "direction", "does", "left", "hits", "rule", "reason"];
+    println!("{}", table(&head, &rows));
     Ok(())
 }
 
@@ -270,11 +346,19 @@ fn row(entry: &Value, config: &Config) -> Vec<String> {
         (_, Some(left)) => show_duration(Duration::from_millis(left)),
         (_, None) => "for good".to_owned(),
     };
+    let (what, ni) = match entry["gt"].as_str() {
+        Some(titles) => (format!("{TITLE_MARK}{titles}"), String::new()),
+        None => {
+            let code = shown(entry["point_code"].as_u64().unwrap_or(0), config.point_code_format);
+            (code, number("ni", "any"))
+        }
+    };
     vec![
-        shown(entry["point_code"].as_u64().unwrap_or(0), config.point_code_format),
-        number("ni", "any"),
+        what,
+        ni,
         number("network_appearance", ""),
-        entry["on_block"].as_str().unwrap_or_default().to_owned(),
+        entry["direction"].as_str().unwrap_or_default().to_owned(),
+        entry["does"].as_str().unwrap_or_default().to_owned(),
         left,
         number("hits", "0"),
         entry["rule"].as_str().map_or_else(|| number("rule_id", ""), str::to_owned),

@@ -10,7 +10,8 @@ use crate::cli::output::{Format, Output, table};
 use crate::cli::target::{Target, ask};
 use crate::config::Config;
 use crate::daemon::view::{maps_stats, maps_status};
-use crate::kernel::{self, Maps};
+use crate::enforce::Detail;
+use crate::kernel::{self, Maps, block_list};
 
 /// Arguments of `status` and `stats`.
 #[derive(Args, Debug)]
@@ -71,8 +72,11 @@ fn status_from_pins(config: &Config) -> Result<Value> {
     let attached = kernel::attached(&config.bpffs)?;
     let mut status = maps_status(&maps, &config.bpffs, &attached).map_err(|fault| anyhow!(fault.message))?;
     status["controller"] = json!("not running");
-    status["block_entries"] = json!(kernel::scan(&maps)?.len());
-    status["block_capacity"] = json!(kernel::capacity(&maps));
+    let entries = kernel::scan(&config.bpffs)?;
+    let codes = entries.iter().filter(|entry| matches!(entry.detail, Detail::Code(_))).count();
+    status["block_entries"] = json!(codes);
+    status["block_capacity"] = json!(block_list::capacity(&maps));
+    status["title_entries"] = json!(entries.len() - codes);
     Ok(status)
 }
 

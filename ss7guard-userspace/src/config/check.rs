@@ -1,24 +1,28 @@
 //! From what is written to what is meant: every value in its range, or one fault with its place.
 
+mod block;
+mod peers;
+
 use std::collections::{BTreeMap, HashSet};
-use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ss7guard_common::abi::{Mode, PORTS, SETUP_COPIES, Side};
-use ss7guard_common::neutralise::Form;
+use ss7guard_common::abi::{Mode, PORTS, SETUP_COPIES};
 use ss7guard_common::point_code::{self, Format};
 use ss7guard_common::verdict::{Action, Class, Reason};
 use toml::Spanned;
 
-use crate::config::raw::{self, BlockName, Deployment, FormName, GlobalMode, SideName, Size, TextOrNumber};
-use crate::config::{Agreement, Block, Category1, Config, Peer, RuleBlock, RuleModes, units};
+use crate::config::raw::{self, BlockName, Deployment, GlobalMode, Size, TextOrNumber};
+use crate::config::{Agreement, Category1, Config, RuleBlock, RuleModes, units};
 use crate::inspect::findings::Finding;
 use crate::inspect::gsm_map::operations;
 use crate::inspect::sccp::Flavour;
 use crate::screening::operators::Operator;
 use crate::screening::{FindingAction, FindingActions};
+use block::listed;
+pub use block::network_indicator;
+use peers::peers;
 
 /// What is wrong, and where.
 pub(super) struct Fault {
@@ -88,12 +92,13 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
             spoofing: file.rules.spoofing.mode,
         },
         peers: peers(&file.peer, bits, flavour(network.sccp), format)?,
-        blocks: file.block.iter().map(|entry| block(entry, format)).collect::<Checked<_>>()?,
+        blocks: listed(&file.block, &file.allow, format)?,
         category1: Category1 {
             mode: category1.mode,
             block: match category1.block {
                 BlockName::None => RuleBlock::None,
                 BlockName::Opc => RuleBlock::Opc,
+                BlockName::Gt => RuleBlock::Gt,
             },
             on_block: category1.on_block,
             ttl: duration(category1.ttl.as_ref())?.unwrap_or(Duration::from_secs(3_600)),
@@ -323,126 +328,10 @@ fn point_code(pc: &Spanned<TextOrNumber>, format: Format) -> Checked<u32> {
     point_code::parse(&text, format).map_err(|error| fault(pc, format!("{text:?} is no point code: {error}")))
 }
 
-fn peers(
-    peers: &[Spanned<raw::Peer>],
-    default_bits: u8,
-    default_flavour: Flavour,
-    format: Format,
-) -> Checked<Vec<Peer>> {
-    let mut seen = HashSet::new();
-    peers
-        .iter()
-        .map(|spanned| {
-            let peer = spanned.get_ref();
-            Ok(Peer {
-                name: peer.name.clone(),
-                addresses: addresses(spanned, &mut seen)?,
-                ports: peer.ports.iter().map(port).collect::<Checked<_>>()?,
-                side: match peer.side {
-                    SideName::Interconnect => Side::Interconnect,
-                    SideName::Home => Side::Home,
-                },
-                point_code_bits: match &peer.point_code_bits {
-                    Some(bits) => point_code_bits(bits)?,
-                    None => default_bits,
-                },
-                flavour: peer.sccp.map_or(default_flavour, flavour),
-                point_codes: peer
-                    .point_codes
-                    .iter()
-                    .map(|pc| point_code(pc, format))
-                    .collect::<Checked<_>>()?,
-                gt_prefixes: peer
-                    .gt_prefixes
-                    .iter()
-                    .map(|prefix| digits(prefix, "GT", 21).map(|()| prefix.get_ref().clone()))
-                    .collect::<Checked<_>>()?,
-                form: match peer.neutralise_as {
-                    FormName::BeatAck => Form::BeatAck,
-                    FormName::BeatAckPlain => Form::BeatAckPlain,
-                    FormName::PpidZero => Form::PpidZero,
-                },
-            })
-        })
-        .collect()
-}
-
-/// The addresses of a peer, which no peer before has.
-fn addresses(spanned: &Spanned<raw::Peer>, seen: &mut HashSet<IpAddr>) -> Checked<Vec<IpAddr>> {
-    let peer = spanned.get_ref();
-    match (&peer.address, peer.addresses.as_slice()) {
-        (Some(address), [_, ..]) => {
-            return Err(fault(address, "write address or addresses, not both"));
-        }
-        (None, []) => {
-            return Err(fault(
-                spanned,
-                "a peer has an address, such as address = \"192.0.2.10\", or addresses = [...] if it is multihomed",
-            ));
-        }
-        _ => {}
-    }
-    peer.address
-        .iter()
-        .chain(&peer.addresses)
-        .map(|spanned| {
-            let text = spanned.get_ref();
-            let address: IpAddr = text.parse().map_err(|_| {
-                fault(
-                    spanned,
-                    format!("{text:?} is no IP address, such as \"192.0.2.10\" or \"2001:db8::10\""),
-                )
-            })?;
-            if !seen.insert(address) {
-                return Err(fault(spanned, format!("peer {address} is there twice")));
-            }
-            Ok(address)
-        })
-        .collect()
-}
-
-fn port(port: &Spanned<u16>) -> Checked<u16> {
-    match *port.get_ref() {
-        0 => Err(fault(port, "0 is no port: write 1 to 65535")),
-        port => Ok(port),
-    }
-}
-
 fn text_of(value: &TextOrNumber) -> String {
     match value {
         TextOrNumber::Number(number) => number.to_string(),
         TextOrNumber::Text(text) => text.clone(),
-    }
-}
-
-fn block(entry: &Spanned<raw::Block>, format: Format) -> Checked<Block> {
-    let entry = entry.get_ref();
-    let point_code = point_code(&entry.pc, format)?;
-    let ni = match &entry.ni {
-        None => None,
-        Some(ni) => network_indicator(&text_of(ni.get_ref())).map_err(|message| fault(ni, message))?,
-    };
-    Ok(Block {
-        point_code,
-        ni,
-        network_appearance: entry.network_appearance,
-        ttl: duration(entry.ttl.as_ref())?,
-        on_block: entry.on_block,
-        reason: entry.reason.clone(),
-    })
-}
-
-/// Reads a network indicator: 0 to 3, or "any" for `None`.
-///
-/// # Errors
-/// Says what would be right.
-pub fn network_indicator(text: &str) -> Result<Option<u8>, String> {
-    match text {
-        "any" => Ok(None),
-        _ => match text.parse() {
-            Ok(ni @ 0..=3) => Ok(Some(ni)),
-            _ => Err(format!("{text:?} is no network indicator: write 0 to 3 or \"any\"")),
-        },
     }
 }
 

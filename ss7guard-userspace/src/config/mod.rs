@@ -19,6 +19,7 @@ use ss7guard_common::point_code::Format;
 use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Address;
 
+use crate::enforce::Target;
 use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
@@ -100,18 +101,14 @@ impl Peer {
     }
 }
 
-/// A block entry of the configuration.
+/// An entry of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Originating point code.
-    pub point_code: u32,
-    /// Network indicator; `None` for any.
-    pub ni: Option<u8>,
-    /// Network Appearance that the message must carry.
-    pub network_appearance: Option<u32>,
+    /// What messages it is for.
+    pub target: Target,
     /// How long the entry lasts from loading; `None` for ever.
     pub ttl: Option<Duration>,
-    /// What becomes of a message that matches.
+    /// What becomes of a message that matches, unless the entry allows.
     pub on_block: OnBlock,
     /// Why.
     pub reason: String,
@@ -135,6 +132,8 @@ pub enum RuleBlock {
     None,
     /// An entry for the originating point code.
     Opc,
+    /// An entry for the calling global title.
+    Gt,
 }
 
 /// The rule for category 1 operations.
@@ -206,7 +205,7 @@ pub struct Config {
     pub exceptions: Vec<(Reason, Action)>,
     /// Peers.
     pub peers: Vec<Peer>,
-    /// Block entries.
+    /// Entries that block or allow.
     pub blocks: Vec<Block>,
     /// The rule for category 1.
     pub category1: Category1,
@@ -283,6 +282,9 @@ impl Config {
         }
         if self.peers.iter().any(|peer| peer.form != Form::BeatAck) {
             record.flags |= config_flag::PEER_FORMS;
+        }
+        if self.blocks.iter().any(|block| matches!(block.target, Target::Title(_))) {
+            record.flags |= config_flag::GT_LIST;
         }
         let strangers = [Reason::UnknownPeer, Reason::InitUnknownPeer];
         if !self.peers.is_empty()

@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) block: Vec<Spanned<Block>>,
     #[serde(default)]
+    pub(super) allow: Vec<Allow>,
+    #[serde(default)]
     pub(super) rules: Rules,
     #[serde(default)]
     pub(super) agreement: Vec<Spanned<Agreement>>,
@@ -243,12 +245,24 @@ pub(super) enum TextOrNumber {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Block {
-    pub(super) pc: Spanned<TextOrNumber>,
+    pub(super) pc: Option<Spanned<TextOrNumber>>,
+    pub(super) gt: Option<Spanned<String>>,
     pub(super) ni: Option<Spanned<TextOrNumber>>,
-    pub(super) network_appearance: Option<u32>,
+    pub(super) network_appearance: Option<Spanned<u32>>,
+    pub(super) direction: Option<Spanned<String>>,
     pub(super) ttl: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) on_block: OnBlock,
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Allow {
+    pub(super) gt: Spanned<String>,
+    pub(super) direction: Option<Spanned<String>>,
+    pub(super) ttl: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) reason: String,
 }
@@ -275,6 +289,7 @@ pub(super) enum BlockName {
     #[default]
     None,
     Opc,
+    Gt,
 }
 
 #[derive(Debug, Default, Deserialize)]

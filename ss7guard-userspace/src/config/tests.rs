@@ -1,4 +1,5 @@
 use super::*;
+use crate::enforce::{CodeTarget, Directions, TitleTarget, Titles};
 use ss7guard_common::verdict::{Action, Reason};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -77,9 +78,38 @@ gt_prefixes = ["44"]
     assert_eq!(config.kernel_record().ports, [2905, 2906, 0, 0]);
     assert_eq!((config.peers[0].point_code_bits, config.peers[1].point_code_bits), (14, 24));
     assert_eq!(config.peers[1].side, Side::Home);
-    assert_eq!((config.blocks[0].point_code, config.blocks[0].ni), (0x01_0203, Some(2)));
+    let code = CodeTarget { point_code: 0x01_0203, ni: Some(2), network_appearance: Some(7) };
+    assert_eq!(config.blocks[0].target, Target::Code(code));
     assert_eq!(config.agreements[0].operations, [71, 58]);
     assert_eq!(config.category1.ttl, Duration::from_secs(600));
+}
+
+#[test]
+fn entries_for_global_titles_block_and_allow() {
+    let config = read(
+        r#"schema = 1
+[[block]]
+gt = "4477*"
+direction = "in"
+ttl = "24h"
+on_block = "drop"
+reason = "fraud"
+[[allow]]
+gt = "447700900123"
+[rules.category1]
+block = "gt"
+"#,
+    )
+    .unwrap();
+    let target = |text, directions, allows| {
+        Target::Title(TitleTarget { titles: Titles::parse(text).unwrap(), directions, allows })
+    };
+    assert_eq!(config.blocks[0].target, target("4477*", Directions::In, false));
+    assert_eq!(config.blocks[0].on_block, OnBlock::Drop);
+    assert_eq!(config.blocks[1].target, target("447700900123", Directions::Any, true));
+    assert_eq!(config.category1.block, RuleBlock::Gt);
+    assert!(config.kernel_record().has(config_flag::GT_LIST));
+    assert!(!Config::default().kernel_record().has(config_flag::GT_LIST));
 }
 
 #[test]
@@ -141,6 +171,21 @@ fn each_mistake_has_one_error_with_its_place() {
         ),
         ("schema = 1\n[[block]]\npc = 1\nni = 4", "t.toml:4:6: \"4\" is no network indicator"),
         ("schema = 1\n[[block]]\npc = 1\nttl = \"soon\"", "t.toml:4:7: \"soon\" is no duration"),
+        ("schema = 1\n[[block]]\nreason = \"x\"", "t.toml:2:1: an entry is for a point code, such as pc"),
+        ("schema = 1\n[[block]]\npc = 1\ngt = \"44*\"", "t.toml:4:6: write pc or gt, not both"),
+        ("schema = 1\n[[block]]\ngt = \"44**\"", "t.toml:3:6: \"44**\" is no calling global title: write 1"),
+        ("schema = 1\n[[block]]\ngt = \"44*\"\nni = 1", "t.toml:4:6: ni is for point codes"),
+        (
+            "schema = 1\n[[block]]\ngt = \"44*\"\nnetwork_appearance = 1",
+            "t.toml:4:22: network_appearance is for point codes",
+        ),
+        ("schema = 1\n[[block]]\npc = 1\ndirection = \"in\"", "t.toml:4:13: direction is for global titles"),
+        (
+            "schema = 1\n[[block]]\ngt = \"44*\"\ndirection = \"both\"",
+            "t.toml:4:13: \"both\" is no direction: write \"in\", \"out\" or \"any\"",
+        ),
+        ("schema = 1\n[[allow]]\npc = 1", "t.toml:3:1: unknown field `pc`"),
+        ("schema = 1\n[[allow]]\ngt = \"\"", "t.toml:3:6: \"\" is no calling global title"),
         (
             "schema = 1\n[[agreement]]\noperations = [\"spy\"]\ngt_prefixes = [\"4\"]",
             "t.toml:3:15: \"spy\" is no operation",

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::control::{Fault, Reply, Request, VERSION, socket_path};
+use crate::control::{Fault, Reply, VERSION, socket_path};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +35,15 @@ pub enum ClientError {
     /// The controller refuses.
     #[error("{}", .0.message)]
     Refused(Fault),
+}
+
+/// A [`crate::control::Request`] on its way.
+#[derive(Serialize)]
+struct Asked<'a, P> {
+    v: u32,
+    id: u64,
+    method: &'a str,
+    params: &'a P,
 }
 
 /// A connection.
@@ -72,14 +81,34 @@ impl Client {
         reply.ok.ok_or_else(|| ClientError::Protocol("neither result nor error".to_owned()))
     }
 
+    /// Asks once for what takes a while, shows how far it has come, and gives the result.
+    ///
+    /// # Errors
+    /// The connection breaks, or the controller refuses.
+    pub fn follow(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+        mut show: impl FnMut(&Value),
+    ) -> Result<Value, ClientError> {
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE))?;
+        self.send(method, params)?;
+        loop {
+            let closed = || ClientError::Protocol("it closed the connection".to_owned());
+            match self.reply()?.ok_or_else(closed)? {
+                Reply { ok: Some(result), .. } => return Ok(result),
+                Reply { event: Some(event), .. } => show(&event),
+                _ => return Err(ClientError::Protocol("neither result nor event".to_owned())),
+            }
+        }
+    }
+
     /// Asks for a stream; its events come from [`Client::event`].
     ///
     /// # Errors
     /// The connection breaks.
     pub fn send(&mut self, method: &str, params: &impl Serialize) -> Result<(), ClientError> {
-        let params =
-            serde_json::to_value(params).map_err(|error| ClientError::Protocol(error.to_string()))?;
-        let request = Request { v: VERSION, id: 1, method: method.to_owned(), params };
+        let request = Asked { v: VERSION, id: 1, method, params };
         let mut line =
             serde_json::to_vec(&request).map_err(|error| ClientError::Protocol(error.to_string()))?;
         line.push(b'\n');

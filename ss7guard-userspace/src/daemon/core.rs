@@ -4,51 +4,26 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
-use std::time::Duration;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use ss7guard_common::abi::{ANY_NI, BlockDetail, PuntCounter};
+use ss7guard_common::abi::{PuntCounter, config_flag};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::control::{BlockAdd, BlockDel, BlockFlush, Fault, Monitor};
+use crate::control::{Fault, Monitor};
 use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
+use crate::daemon::import::Importing;
 use crate::daemon::seen::Seen;
-use crate::daemon::view::{entry_json, maps_stats, maps_status, reassembly_json};
-use crate::enforce::{BlockRequest, Planner};
-use crate::kernel::{self, Attached, BlockList, Entry, Events, ListError, Loaded, Lock, Maps};
+use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
+use crate::enforce::{Listed, Planner, Target};
+use crate::kernel::{self, Attached, Events, KernelLists, Loaded, Lock, Maps};
 use crate::reassembly::Arrival;
-use crate::screening::{Pipeline, RULE_CONFIGURED, RULE_OPERATOR};
+use crate::screening::{Pipeline, RULE_CONFIGURED};
 
 /// Events that are taken from the ring before clients get a turn.
 const MOST_EVENTS: usize = 20_000;
-
-/// How long an entry that ended stays in the list: longer than a tick of the kernel's coarse clock.
-const LINGER_NS: u64 = 1_000_000_000;
-
-/// Ended entries that one sweep frees; the kernel has ended them already.
-const MOST_ENDED: usize = 10_000;
-
-/// Ended entries that one sweep names in the log.
-const MOST_TOLD: usize = 20;
-
-/// Octets of the reason that an operator gives for an entry.
-const MAX_REASON_LEN: usize = 256;
-
-/// Reasons of entries that are remembered, for listings.
-const MAX_REASONS: usize = 65_536;
-
-/// What makes an entry one: point code, network indicator, Network Appearance.
-type Key = (u32, u8, Option<u32>);
-
-fn key(detail: &BlockDetail) -> Key {
-    (detail.point_code, detail.ni, (detail.match_na == 1).then_some(detail.network_appearance))
-}
-
-fn key_of(request: &BlockRequest) -> Key {
-    (request.point_code, request.ni.unwrap_or(ANY_NI), request.network_appearance)
-}
 
 /// How long entries go on after their end.
 fn linger_ns(config: &Config) -> u64 {
@@ -61,22 +36,24 @@ pub struct Core {
     /// Held as long as the core lives.
     pub(super) lock: Option<Lock>,
     pub(super) loaded: Loaded,
-    pub(super) list: BlockList<Maps>,
+    pub(super) lists: KernelLists,
     ring: Events,
-    pipeline: Pipeline,
-    planner: Planner,
+    pub(super) pipeline: Pipeline,
+    pub(super) planner: Planner,
     seen: Seen,
     /// Where alerts go; standard output without.
     pub(super) events_file: Option<File>,
     events_failed: bool,
     interfaces: HashMap<u32, String>,
     watchers: Vec<Watcher>,
-    reasons: HashMap<Key, String>,
-    tally: Tally,
+    pub(super) reasons: HashMap<Target, Rc<str>>,
+    pub(super) tally: Tally,
     /// The last entry that could not be made since the last sweep, which tells; the sender sets the pace of these.
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
+    /// The import that goes on, if there is one.
+    pub(super) importing: Importing,
     lines: Lines,
-    wall_offset_ns: u64,
+    pub(super) wall_offset_ns: u64,
     started_ns: u64,
     /// Whether the pins were there before.
     pub adopted: bool,
@@ -88,25 +65,33 @@ impl Core {
     /// Takes over the maps; writes nothing but what a dead writer left half-made.
     pub(super) fn new(config: Config, loaded: Loaded, maps: Maps) -> Result<Self> {
         let adopted = loaded.adopted;
-        let list = BlockList::adopt(maps, linger_ns(&config))?;
-        if adopted && list.capacity() + 1 != config.block_entries as usize {
+        let lists = KernelLists::open(&config.bpffs, maps, linger_ns(&config))?;
+        if adopted && lists.codes().capacity() + 1 != config.block_entries as usize {
             log::warn!(
                 "the pinned block list has {} entries, the configuration says {}; the pinned size stays until `detach`",
-                list.capacity() + 1,
+                lists.codes().capacity() + 1,
                 config.block_entries
             );
         }
-        if adopted && list.arrays().ring_bytes() != config.ring_bytes {
+        if adopted && lists.titles().capacity() != config.title_entries as usize {
+            log::warn!(
+                "the pinned list of global titles has {} entries, the configuration says {}; the pinned size stays until \
+                 `detach`",
+                lists.titles().capacity(),
+                config.title_entries
+            );
+        }
+        if adopted && lists.arrays().ring_bytes() != config.ring_bytes {
             log::warn!(
                 "the pinned ring has {} octets, the configuration says {}; the pinned size stays until `detach`",
-                list.arrays().ring_bytes(),
+                lists.arrays().ring_bytes(),
                 config.ring_bytes
             );
         }
         Ok(Self {
             ring: Events::open(&config.bpffs)?,
             pipeline: Pipeline::without_blocks(&config),
-            list,
+            lists,
             planner: Planner::default(),
             seen: Seen::default(),
             events_file: None,
@@ -116,6 +101,7 @@ impl Core {
             reasons: HashMap::new(),
             tally: Tally::default(),
             refusal: None,
+            importing: Importing::default(),
             lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
@@ -129,12 +115,14 @@ impl Core {
 
     /// Writes peers, the CONFIG record and the configuration's entries.
     pub(super) fn install_policy(&mut self) -> Result<()> {
-        let before = self.list.arrays().config()?;
+        let before = self.lists.arrays().config()?;
         let mut record = self.config.kernel_record();
         record.lists = before.lists;
+        // Cleared by the list itself, once it is empty.
+        record.flags |= before.flags & config_flag::GT_LIST;
         record.seed = if before.seed == 0 { RandomState::new().hash_one(0) } else { before.seed };
-        record.peer_table = self.list.arrays_mut().write_peers(&self.config.peers)?;
-        self.list.arrays_mut().set_config(record)?;
+        record.peer_table = self.lists.arrays_mut().write_peers(&self.config.peers)?;
+        self.lists.arrays_mut().set_config(record)?;
         for block in self.config.blocks.clone() {
             self.install(&block.request()).context("block entries of the configuration")?;
         }
@@ -143,13 +131,12 @@ impl Core {
 
     /// Once everything is attached: entries of an older configuration go, and what the kernel has is known here too.
     pub(super) fn settle(&mut self) -> Result<()> {
-        let configured: HashSet<Key> =
-            self.config.blocks.iter().map(|block| key_of(&block.request())).collect();
-        self.list.end_where(kernel::monotonic_ns(), |detail| {
-            detail.rule_id == RULE_CONFIGURED.id && !configured.contains(&key(detail))
+        let configured: HashSet<Target> = self.config.blocks.iter().map(|block| block.target).collect();
+        self.lists.end_where(kernel::monotonic_ns(), |detail| {
+            detail.rule_id() == RULE_CONFIGURED.id && !configured.contains(&detail.target())
         })?;
-        for Entry { detail, .. } in self.list.entries()? {
-            self.pipeline.host.block(detail);
+        for Listed { detail, .. } in self.lists.entries()? {
+            self.pipeline.host.follow(&detail);
         }
         let attached = self.interface_names();
         for name in attached.iter().filter(|name| !self.config.interfaces.contains(name)) {
@@ -207,14 +194,14 @@ impl Core {
         });
         self.write_log(&out);
         for request in requests {
-            self.apply(&request);
+            self.apply(request);
         }
     }
 
     /// What associations are in is not known any more if frames that tell it were not copied.
     fn note_missed(&mut self) {
         let lost = [PuntCounter::Overrun, PuntCounter::Bounded, PuntCounter::Unreadable];
-        let count = |counter| self.list.arrays().punt_counter(counter).unwrap_or(0);
+        let count = |counter| self.lists.arrays().punt_counter(counter).unwrap_or(0);
         let missed = lost.into_iter().map(count).sum();
         if missed > self.tally.missed {
             self.pipeline.reassembler.missed();
@@ -240,78 +227,15 @@ impl Core {
         }
     }
 
-    /// Installs what a rule asked for. An entry that lasts longer stays as it is: a rule shortens nobody's word.
-    fn apply(&mut self, request: &BlockRequest) {
-        let held = self.list.get(request.point_code, request.ni, request.network_appearance);
-        let wanted = request.detail(kernel::monotonic_ns()).expires_at;
-        let lasts = |end: u64| if end == 0 { u64::MAX } else { end };
-        if held.is_some_and(|held| lasts(held.expires_at) >= lasts(wanted)) {
-            return;
-        }
-        match self.install(request) {
-            Ok(()) => {
-                self.tally.entries_made += 1;
-                log::info!(
-                    "rule {}: point code {} is blocked: {}",
-                    request.rule_id,
-                    request.point_code,
-                    request.reason
-                );
-            }
-            Err(error) => {
-                self.tally.entries_refused += 1;
-                self.planner.forget(request.point_code);
-                self.refusal = Some(format!("point code {} cannot be blocked: {error}", request.point_code));
-            }
-        }
-    }
-
-    fn install(&mut self, request: &BlockRequest) -> Result<(), ListError> {
-        let detail = self.list.add(request, kernel::monotonic_ns())?;
-        self.pipeline.host.block(detail);
-        let key = key_of(request);
-        if self.reasons.len() < MAX_REASONS || self.reasons.contains_key(&key) {
-            self.reasons.insert(key, request.reason.clone());
-        }
-        Ok(())
-    }
-
-    /// Forgets an entry that is no more in the list.
-    fn removed(&mut self, detail: &BlockDetail) {
-        self.pipeline.host.unblock(detail);
-        self.planner.forget(detail.point_code);
-        self.reasons.remove(&key(detail));
-    }
-
     /// Frees expired entries, follows the wall clock, reports losses.
     pub(super) fn sweep(&mut self) {
         self.wall_offset_ns = kernel::wall_offset_ns();
         self.lines = Lines::FULL;
-        let now_ns = kernel::monotonic_ns();
-        match self.list.remove_ended(now_ns.saturating_sub(LINGER_NS), MOST_ENDED) {
-            Ok(expired) => {
-                let more = expired.len().saturating_sub(MOST_TOLD);
-                for (position, Entry { detail, hits }) in expired.into_iter().enumerate() {
-                    self.removed(&detail);
-                    self.tally.entries_expired += 1;
-                    if position < MOST_TOLD {
-                        log::info!(
-                            "the entry for point code {} has ended after {} hits",
-                            detail.point_code,
-                            hits.count
-                        );
-                    }
-                }
-                if more > 0 {
-                    log::info!("{more} more entries have ended");
-                }
-            }
-            Err(error) => log::error!("sweep: {error}"),
-        }
+        self.remove_ended();
         if let Some(refusal) = self.refusal.take() {
             log::error!("{refusal}; {} entries were refused so far", self.tally.entries_refused);
         }
-        let overruns = self.list.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
+        let overruns = self.lists.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
         if overruns > self.tally.overruns {
             log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.tally.overruns);
             self.tally.overruns = overruns;
@@ -322,77 +246,6 @@ impl Core {
         let (sender, receiver) = mpsc::channel(MONITOR_QUEUE);
         self.watchers.push(Watcher { filter, sender, lost: 0 });
         receiver
-    }
-
-    pub(super) fn block_add(&mut self, add: &BlockAdd) -> Result<Value, Fault> {
-        if add.ni.is_some_and(|ni| ni > 3) {
-            return Err(Fault::new("range", "the network indicator is 0 to 3"));
-        }
-        if add.reason.len() > MAX_REASON_LEN {
-            return Err(Fault::new("range", format!("a reason has at most {MAX_REASON_LEN} octets")));
-        }
-        let request = BlockRequest {
-            point_code: add.point_code,
-            ni: add.ni,
-            network_appearance: add.network_appearance,
-            ttl: add.ttl_s.map(Duration::from_secs),
-            rule_id: RULE_OPERATOR.id,
-            on_block: add.on_block,
-            reason: add.reason.clone(),
-        };
-        self.install(&request).map_err(|error| fault(&error))?;
-        Ok(json!({ "entries": self.list.len(), "capacity": self.list.capacity() }))
-    }
-
-    pub(super) fn block_del(&mut self, del: &BlockDel) -> Result<Value, Fault> {
-        let BlockDel { point_code, ni, network_appearance, now } = *del;
-        let ended = if now {
-            self.list.remove(point_code, ni, network_appearance).map(|detail| (detail, true))
-        } else {
-            self.list.end(point_code, ni, network_appearance, kernel::monotonic_ns())
-        };
-        let (detail, removed) = ended.map_err(|error| fault(&error))?;
-        self.ended(&detail, removed);
-        Ok(json!({ "entries": self.list.len(), "removed": removed }))
-    }
-
-    pub(super) fn block_flush(&mut self, flush: &BlockFlush) -> Result<Value, Fault> {
-        let ended = if flush.now {
-            let removed = self.list.remove_where(|_| true);
-            removed.map(|entries| entries.into_iter().map(|entry| (entry.detail, true)).collect::<Vec<_>>())
-        } else {
-            self.list.end_where(kernel::monotonic_ns(), |_| true)
-        };
-        let ended = ended.map_err(|error| fault(&error))?;
-        for (detail, removed) in &ended {
-            self.ended(detail, *removed);
-        }
-        let removed = ended.iter().filter(|(_, removed)| *removed).count();
-        Ok(json!({ "removed": removed, "ending": ended.len() - removed }))
-    }
-
-    /// Follows an entry that was removed, or goes on for retransmissions only.
-    fn ended(&mut self, detail: &BlockDetail, removed: bool) {
-        if removed {
-            self.removed(detail);
-        } else {
-            self.pipeline.host.shorten(*detail);
-            self.planner.forget(detail.point_code);
-        }
-    }
-
-    pub(super) fn block_list(&self) -> Result<Value, Fault> {
-        let entries = self.list.entries().map_err(|error| fault(&error.into()))?;
-        let now_ns = kernel::monotonic_ns();
-        let rows: Vec<Value> = entries
-            .iter()
-            .map(|entry| {
-                let mut row = entry_json(entry, now_ns);
-                row["reason"] = json!(self.reasons.get(&key(&entry.detail)));
-                row
-            })
-            .collect();
-        Ok(json!(rows))
     }
 
     pub(super) fn detach(&mut self, interfaces: &[String]) -> Result<Value, Fault> {
@@ -409,19 +262,22 @@ impl Core {
     }
 
     pub(super) fn status(&self) -> Result<Value, Fault> {
-        let mut status = maps_status(self.list.arrays(), &self.config.bpffs, &self.attached())?;
+        let mut status = maps_status(self.lists.arrays(), &self.config.bpffs, &self.attached())?;
         status["controller"] = json!("running");
         status["pid"] = json!(std::process::id());
         status["uptime_s"] = json!(kernel::monotonic_ns().saturating_sub(self.started_ns) / 1_000_000_000);
         status["pins"] = json!(if self.adopted { "adopted" } else { "new" });
-        status["block_entries"] = json!(self.list.len());
-        status["block_capacity"] = json!(self.list.capacity());
+        status["block_entries"] = json!(self.lists.codes().len());
+        status["block_capacity"] = json!(self.lists.codes().capacity());
+        status["title_entries"] = json!(self.lists.titles().len());
+        status["importing"] = json!(self.importing.is_taken());
+        status["title_capacity"] = json!(self.lists.titles().capacity());
         status["point_code_format"] = json!(self.config.point_code_format.as_str());
         Ok(status)
     }
 
     pub(super) fn stats(&self) -> Result<Value, Fault> {
-        let mut stats = maps_stats(self.list.arrays())?;
+        let mut stats = maps_stats(self.lists.arrays())?;
         let tally = &self.tally;
         let verdicts: BTreeMap<&str, u64> =
             tally.verdicts.iter().map(|(verdict, count)| (verdict.as_str(), *count)).collect();
@@ -444,17 +300,4 @@ impl Core {
         stats["reassembly"] = reassembly_json(&self.pipeline.reassembler.accounts());
         Ok(stats)
     }
-}
-
-fn fault(error: &ListError) -> Fault {
-    let code = match error {
-        ListError::Full(_)
-        | ListError::ChainFull(_)
-        | ListError::TitlesFull(_)
-        | ListError::TitlesCrowded(_) => "full",
-        ListError::PointCode(_) | ListError::Digits => "range",
-        ListError::Missing => "missing",
-        ListError::Kernel(_) => "kernel",
-    };
-    Fault::new(code, error.to_string())
 }

@@ -3,8 +3,10 @@
 //! One thread: a tick every few milliseconds drains the event ring ([`core`]), a slower one sweeps and reports,
 //! clients of the control socket are served in between ([`server`]).
 
+mod blocks;
 mod core;
 mod desk;
+mod import;
 mod seen;
 mod server;
 mod start;
@@ -24,6 +26,7 @@ use crate::daemon::server::Door;
 use crate::daemon::start::Claim;
 
 pub use core::Core;
+pub(crate) use import::counts_json;
 
 /// How often the event ring is looked at. The kernel wakes nobody for a few events.
 const TICK: Duration = Duration::from_millis(5);
@@ -85,6 +88,8 @@ async fn serve(config: &Config, core: Core, door: Door) -> Result<()> {
             _ = sweep.tick() => core.borrow_mut().sweep(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            // Only when nothing else is ready, or one time in a few.
+            () = tokio::task::yield_now(), if core.borrow().is_importing() => core.borrow_mut().import_slice(),
         }
         if core.borrow().detached {
             log::info!("detached; stopping");

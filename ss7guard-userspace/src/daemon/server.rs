@@ -19,14 +19,18 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{
-    BlockAdd, BlockDel, BlockFlush, Detach, Envelope, Fault, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request,
-    VERSION, socket_path,
+    BlockAdd, BlockDel, BlockFlush, BlockList, Detach, Envelope, Fault, ImportBegin, ImportCommit,
+    ImportEntries, MAX_CLIENTS, MAX_LINE, Monitor, Reply, Request, VERSION, socket_path,
 };
 use crate::daemon::Core;
+use crate::daemon::import::{Upload, Word};
 use crate::kernel::{KernelError, Lock};
 
 /// How often a client that follows events is looked after.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a client that imports may say nothing until its place is given to others.
+const IMPORTER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The control socket, bound; clients that come before it is served wait.
 pub(super) struct Door {
@@ -128,25 +132,58 @@ async fn serve(stream: UnixStream, core: Rc<RefCell<Core>>, too_many: bool) -> R
         return send(&mut writer, &reply).await;
     }
     let mut reader = BufReader::new(reader);
+    let mut guest = Guest { core, upload: None };
     loop {
         let mut line = Vec::new();
         let limit = MAX_LINE as u64;
-        if (&mut reader).take(limit).read_until(b'\n', &mut line).await? == 0 {
+        let mut limited = (&mut reader).take(limit);
+        let read = limited.read_until(b'\n', &mut line);
+        let read = match guest.upload {
+            // Others wait for its place.
+            Some(_) => tokio::time::timeout(IMPORTER_PATIENCE, read).await.unwrap_or(Ok(0)),
+            None => read.await,
+        };
+        if read? == 0 {
             return Ok(());
         }
         if line.last() != Some(&b'\n') && line.len() == MAX_LINE {
             let fault = Fault::new("too_long", format!("a request has at most {MAX_LINE} octets"));
             return send(&mut writer, &Reply { v: VERSION, error: Some(fault), ..Reply::default() }).await;
         }
-        let (id, answer) = answer(&line, &core);
+        let (id, answer) = answer(&line, &mut guest);
         match answer {
             Ok(Answer::Once(ok)) => {
                 send(&mut writer, &Reply { v: VERSION, id, ok: Some(ok), ..Reply::default() }).await?;
             }
             Ok(Answer::Stream(events)) => return follow(&mut writer, id, events).await,
+            Ok(Answer::Import(mut words)) => {
+                while let Some(word) = words.recv().await {
+                    let reply = Reply { v: VERSION, id, ..Reply::default() };
+                    let reply = match word {
+                        Word::Progress(event) => Reply { event: Some(event), ..reply },
+                        Word::Done(Ok(ok)) => Reply { ok: Some(ok), ..reply },
+                        Word::Done(Err(fault)) => Reply { error: Some(fault), ..reply },
+                    };
+                    send(&mut writer, &reply).await?;
+                }
+            }
             Err(fault) => {
                 send(&mut writer, &Reply { v: VERSION, id, error: Some(fault), ..Reply::default() }).await?;
             }
+        }
+    }
+}
+
+/// A client, with what it has sent of an import.
+struct Guest {
+    core: Rc<RefCell<Core>>,
+    upload: Option<Upload>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if self.upload.is_some() {
+            self.core.borrow_mut().import_dropped();
         }
     }
 }
@@ -187,9 +224,10 @@ async fn send(writer: &mut OwnedWriteHalf, reply: &Reply) -> Result<()> {
 enum Answer {
     Once(Value),
     Stream(mpsc::Receiver<Value>),
+    Import(mpsc::Receiver<Word>),
 }
 
-fn answer(line: &[u8], core: &RefCell<Core>) -> (u64, Result<Answer, Fault>) {
+fn answer(line: &[u8], guest: &mut Guest) -> (u64, Result<Answer, Fault>) {
     let syntax = |error: serde_json::Error| Fault::new("syntax", error.to_string());
     // The version first: another one may have other fields.
     let Envelope { v, id } = match serde_json::from_slice(line) {
@@ -200,23 +238,42 @@ fn answer(line: &[u8], core: &RefCell<Core>) -> (u64, Result<Answer, Fault>) {
         let fault = Fault::new("version", format!("protocol version {v} is not known; this is {VERSION}"));
         return (id, Err(fault));
     }
-    (id, serde_json::from_slice(line).map_err(syntax).and_then(|request| dispatch(request, core)))
+    (id, serde_json::from_slice(line).map_err(syntax).and_then(|request| dispatch(request, guest)))
 }
 
-fn dispatch(request: Request, core: &RefCell<Core>) -> Result<Answer, Fault> {
+fn dispatch(request: Request, guest: &mut Guest) -> Result<Answer, Fault> {
     let Request { method, params, .. } = request;
+    let core = &guest.core;
     let once = |value: Value| Ok(Answer::Once(value));
     match method.as_str() {
         "status" => once(core.borrow().status()?),
         "stats" => once(core.borrow().stats()?),
         "block.add" => once(core.borrow_mut().block_add(&parameters::<BlockAdd>(params)?)?),
         "block.del" => once(core.borrow_mut().block_del(&parameters::<BlockDel>(params)?)?),
-        "block.list" => once(core.borrow().block_list()?),
+        "block.list" => once(core.borrow().block_list(&parameters::<BlockList>(params)?)?),
         "block.flush" => once(core.borrow_mut().block_flush(&parameters::<BlockFlush>(params)?)?),
+        "import.begin" => {
+            let upload = core.borrow_mut().import_begin(&parameters::<ImportBegin>(params)?)?;
+            guest.upload = Some(upload);
+            once(Value::Object(serde_json::Map::new()))
+        }
+        "import.entries" => {
+            let upload = guest.upload.as_mut().ok_or_else(no_import)?;
+            once(core.borrow().import_entries(upload, &parameters::<ImportEntries>(params)?)?)
+        }
+        "import.commit" => {
+            let commit = parameters::<ImportCommit>(params)?;
+            let upload = guest.upload.take().ok_or_else(no_import)?;
+            Ok(Answer::Import(core.borrow_mut().import_commit(upload, &commit)))
+        }
         "detach" => once(core.borrow_mut().detach(&parameters::<Detach>(params)?.interfaces)?),
         "monitor" => Ok(Answer::Stream(core.borrow_mut().watch(parameters::<Monitor>(params)?))),
         other => Err(Fault::new("method", format!("there is no method {other:?}"))),
     }
+}
+
+fn no_import() -> Fault {
+    Fault::new("method", "no import was begun on this connection")
 }
 
 fn parameters<P: DeserializeOwned>(params: Value) -> Result<P, Fault> {

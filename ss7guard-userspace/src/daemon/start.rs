@@ -1,10 +1,11 @@
 //! Starting: everything that may be refused is tried before anything changes, and what was changed is put back.
 
 use anyhow::Result;
-use ss7guard_common::abi::{self, BlockDetail, Mode};
+use ss7guard_common::abi::{self, Mode};
 
 use crate::config::{Block, Config, Deployment};
 use crate::daemon::Core;
+use crate::enforce::{Detail, Target};
 use crate::kernel::{self, KernelError, Lock, Maps};
 
 /// The right to load and attach, with the BPF file system in place; nothing else has been touched.
@@ -108,27 +109,25 @@ fn bring_up(config: &Config) -> Result<Core> {
 struct Before {
     record: abi::Config,
     /// Entries that the configuration renews, and those that it adds.
-    blocks: Vec<(Block, Option<BlockDetail>)>,
+    blocks: Vec<(Target, Option<Detail>)>,
 }
 
 impl Before {
     fn of(core: &Core) -> Result<Self, KernelError> {
-        let held = |block: &Block| core.list.get(block.point_code, block.ni, block.network_appearance);
+        let held = |block: &Block| (block.target, core.lists.get(&block.target));
         Ok(Self {
-            record: core.list.arrays().config()?,
-            blocks: core.config.blocks.iter().map(|block| (block.clone(), held(block))).collect(),
+            record: core.lists.arrays().config()?,
+            blocks: core.config.blocks.iter().map(held).collect(),
         })
     }
 
     fn restore(self, core: &mut Core) -> Result<()> {
         // The peers that this record points to are still there: new ones go into the other table.
-        core.list.arrays_mut().set_config(self.record)?;
-        for (block, held) in self.blocks {
+        core.lists.arrays_mut().set_config(self.record)?;
+        for (target, held) in self.blocks {
             match held {
-                Some(detail) => drop(core.list.put(detail)?),
-                None if core.list.get(block.point_code, block.ni, block.network_appearance).is_some() => {
-                    core.list.remove(block.point_code, block.ni, block.network_appearance)?;
-                }
+                Some(detail) => drop(core.lists.put(detail)?),
+                None if core.lists.get(&target).is_some() => drop(core.lists.remove(&target)?),
                 None => {}
             }
         }

@@ -2,31 +2,47 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use ss7guard_common::abi::PuntCounter;
 
 use crate::control::Fault;
-use crate::kernel::{Attached, Entry, Maps, offloads};
+use crate::enforce::{Listed, Target};
+use crate::kernel::{Attached, Maps, offloads};
 use crate::reassembly::Account;
 use crate::screening::rule;
 
-/// One entry for listings.
+/// One entry for listings. `wall_offset_ns` is what to add to the monotonic time `now_ns` to get nanoseconds since 1970, UTC.
 #[must_use]
-pub fn entry_json(entry: &Entry, now_ns: u64) -> Value {
-    let detail = &entry.detail;
-    let left_ms = detail.expires_at.saturating_sub(now_ns) / 1_000_000;
-    let action = detail.action();
-    json!({
-        "point_code": detail.point_code,
-        "ni": (detail.ni <= 3).then_some(detail.ni),
-        "network_appearance": (detail.match_na == 1).then_some(detail.network_appearance),
-        "on_block": action.as_str(),
-        "hits": entry.hits.count,
-        "rule": rule(detail.rule_id).map(|rule| rule.name),
-        "rule_id": detail.rule_id,
-        "left_ms": (detail.expires_at != 0).then_some(left_ms),
-        "expired": detail.expires_at != 0 && left_ms == 0,
-    })
+pub fn entry_json(entry: &Listed, now_ns: u64, wall_offset_ns: u64) -> Value {
+    let expires_at = entry.detail.expires_at();
+    let left_ms = expires_at.saturating_sub(now_ns) / 1_000_000;
+    let rule_id = entry.detail.rule_id();
+    let mut json = match entry.detail.target() {
+        Target::Code(code) => json!({
+            "point_code": code.point_code,
+            "ni": code.ni,
+            "network_appearance": code.network_appearance,
+        }),
+        Target::Title(title) => json!({
+            "gt": title.titles.to_string(),
+            "direction": title.directions.as_str(),
+        }),
+    };
+    json["does"] = json!(entry.detail.does().as_str());
+    json["hits"] = json!(entry.hits.count);
+    json["rule"] = json!(rule(rule_id).map(|rule| rule.name));
+    json["rule_id"] = json!(rule_id);
+    json["left_ms"] = json!((expires_at != 0).then_some(left_ms));
+    json["ends"] = json!((expires_at != 0).then(|| moment(expires_at.saturating_add(wall_offset_ns))));
+    json["expired"] = json!(expires_at != 0 && left_ms == 0);
+    json
+}
+
+/// A time in nanoseconds since 1970, UTC, as text with milliseconds.
+fn moment(ns: u64) -> String {
+    let time = Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::MAX);
+    format!("{time:.3}")
 }
 
 /// What is attached, and what the interfaces do to frames: `switched_off` until detach, `merging` them all the same, and

@@ -10,6 +10,7 @@ use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::Remote;
 
 use crate::config::{Agreement, Block, Config, Deployment, OnBlock, Peer, RuleBlock, RuleMode};
+use crate::enforce::Target;
 use crate::host::Host;
 use crate::inspect::findings::Finding;
 use crate::inspect::message::Message;
@@ -245,15 +246,15 @@ fn point_code(config: &Config, was: &Judgement, add: &mut impl FnMut(String, &dy
     let shown = Shown { code, format: config.point_code_format };
     if was.decision.reason == Reason::BlockedPointCode.as_str() {
         add(format!("without the [[block]] entry for {shown}"), &|config| {
-            config.blocks.retain(|block| block.point_code != code);
+            config
+                .blocks
+                .retain(|block| !matches!(block.target, Target::Code(entry) if entry.point_code == code));
         });
     } else {
         add(format!("[[block]] pc = \"{shown}\""), &|config| {
             let reason = String::new();
             config.blocks.push(Block {
-                point_code: code,
-                ni: None,
-                network_appearance: None,
+                target: Target::code(code),
                 ttl: None,
                 on_block: OnBlock::Neutralise,
                 reason,

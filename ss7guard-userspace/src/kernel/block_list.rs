@@ -13,13 +13,13 @@ use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ss7guard_common::abi::{
-    ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, Config, INDEX_LANES, MAX_BLOCK_CHAIN,
+    ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, INDEX_LANES, MAX_BLOCK_CHAIN,
     bitmap_position, index_position,
 };
 use ss7guard_common::verdict::Action;
 use thiserror::Error;
 
-use crate::enforce::BlockRequest;
+use crate::kernel::lists::NoRoom;
 use crate::kernel::{KernelError, Maps};
 
 pub use staging::{Import, Progress};
@@ -30,6 +30,9 @@ pub enum ListError {
     /// No free slot.
     #[error("the block list is full: {0} entries; raise limits.block_entries or remove some")]
     Full(usize),
+    /// No room for an import.
+    #[error("{0}")]
+    NoRoom(NoRoom),
     /// Too many entries for one point code.
     #[error("point code {0} has {MAX_BLOCK_CHAIN} entries already")]
     ChainFull(u32),
@@ -61,8 +64,6 @@ pub trait Arrays {
     fn slots(&self) -> u32;
     /// The half of the lists that is live: 0 or 1.
     fn half(&self) -> Result<u32, KernelError>;
-    /// Makes the other half of all lists live.
-    fn flip(&mut self) -> Result<(), KernelError>;
     /// Reads a word of the bitmap.
     fn bits(&self, word: u32) -> Result<u64, KernelError>;
     /// Writes a word of the bitmap.
@@ -234,16 +235,7 @@ impl<A: Arrays> BlockList<A> {
         &self.arrays
     }
 
-    /// Adds an entry, or renews the one with the same key, whose hits stay; gives the entry. `now_ns` is the
-    /// monotonic clock.
-    ///
-    /// # Errors
-    /// There is no room; nothing has changed then.
-    pub fn add(&mut self, request: &BlockRequest, now_ns: u64) -> Result<BlockDetail, ListError> {
-        self.put(request.detail(now_ns))
-    }
-
-    /// Adds this entry, or puts it in the place of the one with the same key; gives it as it was written.
+    /// Adds this entry, or puts it in the place of the one with the same key, whose hits stay; gives it as it was written.
     ///
     /// # Errors
     /// There is no room; nothing has changed then.
@@ -364,6 +356,32 @@ impl<A: Arrays> BlockList<A> {
         let ended: Vec<Key> =
             self.ends.iter().take_while(|(end, _)| *end < time_ns).take(most).map(|(_, key)| *key).collect();
         ended.into_iter().map(|key| self.remove_key(key)).collect()
+    }
+
+    /// What was written of every entry, by point code.
+    pub fn details(&self) -> impl Iterator<Item = &BlockDetail> {
+        self.held.iter().filter(|(key, _)| key.staged == 0).map(|(_, held)| &held.detail)
+    }
+
+    /// At most so many entries behind this point code, network indicator and Network Appearance in their order, or from
+    /// the start.
+    ///
+    /// # Errors
+    /// The hits cannot be read.
+    pub fn entries_after(
+        &self,
+        after: Option<(u32, Option<u8>, Option<u32>)>,
+        most: usize,
+    ) -> Result<Vec<Entry>, KernelError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, |(code, ni, appearance)| {
+            Excluded(Key { staged: 1, ..Key::new(code, ni, appearance) })
+        });
+        let behind = self.held.range((from, Unbounded)).filter(|(key, _)| key.staged == 0);
+        behind
+            .take(most)
+            .map(|(_, held)| Ok(Entry { detail: held.detail, hits: self.arrays.hits(held.slot)? }))
+            .collect()
     }
 
     /// Every entry, by point code.
@@ -495,11 +513,6 @@ impl Arrays for Maps {
 
     fn half(&self) -> Result<u32, KernelError> {
         Ok(self.config()?.lists & 1)
-    }
-
-    fn flip(&mut self) -> Result<(), KernelError> {
-        let record = self.config()?;
-        self.set_config(Config { lists: record.lists ^ 1, ..record })
     }
 
     fn bits(&self, word: u32) -> Result<u64, KernelError> {

@@ -2,7 +2,7 @@
 //!
 //! Programs, links and maps are pinned in a BPF file system of the service's own and outlive the process: enforcement
 //! goes on when the controller stops or dies. [`load`] puts new programs in the place of old ones without a gap,
-//! [`attach`] makes and removes links, [`Maps`] are typed handles to the pinned maps, [`BlockList`] is their only
+//! [`attach`] makes and removes links, [`Maps`] are typed handles to the pinned maps, [`Lists`] is their only
 //! writer for lists, [`Events`] reads the ring.
 
 mod attach;
@@ -13,6 +13,7 @@ mod coverage;
 mod ethtool;
 mod events;
 mod grace;
+pub mod lists;
 mod load;
 mod mapped;
 mod maps;
@@ -27,15 +28,17 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
-pub use block_list::{BlockList, Entry, ListError, capacity, scan};
+pub use block_list::{BlockList, ListError};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
+pub use lists::{KernelLists, Lists, scan};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
 pub use title_list::{
-    TitleEntry, TitleImport, TitleKey, TitleList, TitleMaps, TitleProgress, TitleSizes, scan_titles,
+    TitleArrays, TitleEntry, TitleImport, TitleKey, TitleList, TitleMaps, TitleProgress, TitleSizes,
+    scan_titles,
 };
 
 /// What went wrong with the kernel.

@@ -292,6 +292,21 @@ impl<A: TitleArrays> TitleList<A> {
         self.live.values().map(entry).collect()
     }
 
+    /// At most so many entries behind this key in their order, or from the start.
+    #[must_use]
+    pub fn entries_after(&self, after: Option<&TitleKey>, most: usize) -> Vec<TitleEntry> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, |key| Excluded(key.packed()));
+        let arrays = &self.tables.arrays;
+        let entry = |slot: &u32| TitleEntry { detail: arrays.detail(*slot), hits: arrays.hits(*slot) };
+        self.live.range((from, Unbounded)).take(most).map(|(_, slot)| entry(slot)).collect()
+    }
+
+    /// How many entries there are for which `wanted` is true.
+    pub fn count_where(&self, wanted: impl Fn(&TitleDetail) -> bool) -> usize {
+        self.live.values().filter(|slot| wanted(&self.tables.arrays.detail(**slot))).count()
+    }
+
     /// Notes when an entry will do nothing any more; gives the entry.
     fn note_end(&mut self, slot: u32) -> TitleDetail {
         // Read back, for the array may know the time less exactly.

@@ -47,7 +47,7 @@ impl Pipeline {
     pub fn new(config: &Config, now_ns: u64) -> Self {
         let mut pipeline = Self::without_blocks(config);
         for block in &config.blocks {
-            pipeline.host.block(block.request().detail(now_ns));
+            pipeline.host.follow(&block.request().detail(now_ns));
         }
         pipeline
     }

@@ -5,7 +5,7 @@
 //!
 //! 1. stages: writes its entries into the other half, where no frame sees them,
 //! 2. retires: takes what is to go out of the other half, where no frame sees that,
-//! 3. flips,
+//! 3. and once the other half is live, for all lists at once ([`crate::kernel::Lists`]),
 //! 4. settles: puts what is live into both halves, and frees what went.
 //!
 //! The steps are taken in slices, so that the controller does its other work meanwhile. A controller that dies before
@@ -15,48 +15,33 @@ use ss7guard_common::abi::{BOTH_HALVES, BlockDetail};
 
 use super::{Arrays, BlockList, Held, Key, ListError};
 
-/// What of an import is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Staging,
-    Retiring(Option<Key>),
-    Flipping,
-    Settling(Option<Key>),
-    Undoing,
-    Done,
-}
-
 /// An import under way.
 #[derive(Debug)]
 pub struct Import {
     /// The half that was live when it began.
     live: u8,
-    step: Step,
+    /// How far the present step has come.
+    after: Option<Key>,
     /// Entries that were staged.
     pub staged: usize,
     /// Entries that went.
     pub gone: usize,
 }
 
-/// What a slice of work has done.
+/// What settling has done.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Entries that became live, or got another form.
+    /// Entries that became live, or got another end.
     pub live: Vec<BlockDetail>,
     /// Entries that are no more in the list.
     pub gone: Vec<BlockDetail>,
-    /// Whether the import is over.
-    pub done: bool,
 }
 
 impl<A: Arrays> BlockList<A> {
-    /// Begins an import. There is at most one at a time.
-    ///
-    /// # Errors
-    /// The arrays cannot be read.
-    pub fn import(&self) -> Result<Import, ListError> {
-        let live = 1u8 << (self.arrays.half()? & 1);
-        Ok(Import { live, step: Step::Staging, staged: 0, gone: 0 })
+    /// Begins an import; `half` is the half of the lists that is live. There is at most one at a time.
+    #[must_use]
+    pub const fn begin(&self, half: u32) -> Import {
+        Import { live: 1 << (half & 1), after: None, staged: 0, gone: 0 }
     }
 
     /// Stages an entry; a second one with the same key takes the place of the first.
@@ -71,73 +56,72 @@ impl<A: Arrays> BlockList<A> {
         Ok(())
     }
 
-    /// No more entries are coming: from here on [`BlockList::advance`] goes on to the end.
-    pub fn commit(&self, import: &mut Import) {
-        if import.step == Step::Staging {
-            import.step = Step::Retiring(None);
-        }
-    }
-
-    /// Gives an import up that is not committed; [`BlockList::advance`] takes away what was staged.
-    pub fn undo(&self, import: &mut Import) {
-        if matches!(import.step, Step::Staging | Step::Retiring(_)) {
-            import.step = Step::Undoing;
-        }
-    }
-
-    /// Does a slice of the work: at most so many entries are looked at. `goes` says which live entries go even if
-    /// nothing takes their place; what has neutralised something lately goes on for retransmissions.
+    /// Looks at so many entries, and takes those that go out of the half that is not live; true when it has looked at
+    /// all. `goes` says which live entries go even if nothing takes their place; what has neutralised something lately
+    /// goes on for retransmissions.
     ///
     /// # Errors
-    /// An array cannot be written. Before the flip nothing has changed for any frame.
-    pub fn advance(
+    /// An array cannot be written. Nothing has changed for any frame.
+    pub fn retire(
         &mut self,
         import: &mut Import,
         most: usize,
         now_ns: u64,
         goes: impl Fn(&BlockDetail) -> bool,
-    ) -> Result<Progress, ListError> {
-        let mut progress = Progress::default();
-        match import.step {
-            Step::Staging | Step::Done => {}
-            Step::Retiring(after) => {
-                let keys = self.keys_after(after, most);
-                for key in &keys {
-                    if key.staged == 0
-                        && self.is_going(*key, &goes)
-                        && !self.may_be_sent_again(*key, now_ns)?
-                    {
-                        self.set_halves(*key, import.live)?;
-                    }
-                }
-                import.step = keys.last().map_or(Step::Flipping, |key| Step::Retiring(Some(*key)));
-            }
-            Step::Flipping => {
-                self.arrays.flip()?;
-                import.step = Step::Settling(None);
-            }
-            Step::Settling(after) => {
-                let keys = self.keys_after(after, most);
-                for key in &keys {
-                    self.settle(import, *key, now_ns, &goes, &mut progress)?;
-                }
-                // A key that was staged has another name now, before its own.
-                import.step = keys.last().map_or(Step::Done, |key| Step::Settling(Some(*key)));
-            }
-            Step::Undoing => {
-                let staged: Vec<Key> =
-                    self.held.keys().filter(|key| key.staged == 1).take(most).copied().collect();
-                for key in &staged {
-                    self.remove_key(*key)?;
-                }
-                if staged.is_empty() {
-                    self.put_back(import.live)?;
-                    import.step = Step::Done;
-                }
+    ) -> Result<bool, ListError> {
+        let keys = self.keys_after(import.after, most);
+        for key in &keys {
+            if key.staged == 0 && self.is_going(*key, &goes) && !self.may_be_sent_again(*key, now_ns)? {
+                self.set_halves(*key, import.live)?;
             }
         }
-        progress.done = import.step == Step::Done;
-        Ok(progress)
+        import.after = keys.last().copied();
+        Ok(keys.is_empty())
+    }
+
+    /// Once the other half is live, and no frame looks at the one that was: looks at so many entries, puts those that
+    /// are live into both halves, and frees those that went; true when it has looked at all.
+    ///
+    /// # Errors
+    /// An array cannot be written. What frames see is right, and [`BlockList::adopt`] mends the rest.
+    pub fn settle(
+        &mut self,
+        import: &mut Import,
+        most: usize,
+        now_ns: u64,
+        goes: impl Fn(&BlockDetail) -> bool,
+        progress: &mut Progress,
+    ) -> Result<bool, ListError> {
+        let keys = self.keys_after(import.after, most);
+        for key in &keys {
+            self.settle_key(import, *key, now_ns, &goes, progress)?;
+        }
+        // A key that was staged has another name now, before its own.
+        import.after = keys.last().copied();
+        Ok(keys.is_empty())
+    }
+
+    /// Gives an import up whose other half is not live: takes away what was staged, puts back what was retired, so many
+    /// entries at a time; true when it has looked at all. To be called until then.
+    ///
+    /// # Errors
+    /// An array cannot be written. Nothing has changed for any frame.
+    pub fn undo(&mut self, import: &mut Import, most: usize) -> Result<bool, ListError> {
+        let keys = self.keys_after(import.after, most);
+        for key in &keys {
+            if key.staged == 1 {
+                self.remove_key(*key)?;
+            } else if self.held.get(key).is_some_and(|held| held.detail.halves == import.live) {
+                self.set_halves(*key, BOTH_HALVES)?;
+            }
+        }
+        import.after = keys.last().copied();
+        Ok(keys.is_empty())
+    }
+
+    /// Begins the present step from the start again.
+    pub const fn rewind(&self, import: &mut Import) {
+        import.after = None;
     }
 
     fn keys_after(&self, after: Option<Key>, most: usize) -> Vec<Key> {
@@ -169,7 +153,7 @@ impl<A: Arrays> BlockList<A> {
     }
 
     /// Brings one entry to where it is after the flip.
-    fn settle(
+    fn settle_key(
         &mut self,
         import: &mut Import,
         key: Key,
@@ -196,16 +180,6 @@ impl<A: Arrays> BlockList<A> {
             let (detail, removed) = self.end_key(key, now_ns)?;
             import.gone += 1;
             if removed { progress.gone.push(detail) } else { progress.live.push(detail) }
-        }
-        Ok(())
-    }
-
-    /// Puts what was retired back into both halves.
-    fn put_back(&mut self, live: u8) -> Result<(), ListError> {
-        let retired: Vec<Key> =
-            self.held.iter().filter(|(_, held)| held.detail.halves == live).map(|(key, _)| *key).collect();
-        for key in retired {
-            self.set_halves(key, BOTH_HALVES)?;
         }
         Ok(())
     }

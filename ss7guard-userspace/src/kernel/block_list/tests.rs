@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::OnBlock;
+use crate::enforce::{BlockRequest, CodeTarget, Detail, Target};
 use ss7guard_common::abi::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -91,10 +92,6 @@ impl Arrays for Memory {
     fn half(&self) -> Result<u32, KernelError> {
         Ok(self.half)
     }
-    fn flip(&mut self) -> Result<(), KernelError> {
-        self.half ^= 1;
-        Ok(())
-    }
     fn bits(&self, word: u32) -> Result<u64, KernelError> {
         Ok(self.bits.get(&word).copied().unwrap_or(0))
     }
@@ -125,15 +122,38 @@ impl Arrays for Memory {
     }
 }
 
+/// The bit that says which half is live.
+trait Flip {
+    fn flip(&mut self) -> Result<(), KernelError>;
+}
+
+impl Flip for Memory {
+    fn flip(&mut self) -> Result<(), KernelError> {
+        self.half ^= 1;
+        Ok(())
+    }
+}
+
 fn request(point_code: u32, ni: Option<u8>, na: Option<u32>, rule_id: u32) -> BlockRequest {
     BlockRequest {
-        point_code,
-        ni,
-        network_appearance: na,
+        target: Target::Code(CodeTarget { point_code, ni, network_appearance: na }),
         ttl: None,
         rule_id,
         on_block: OnBlock::Neutralise,
         reason: String::new(),
+    }
+}
+
+fn detail(request: &BlockRequest, now_ns: u64) -> BlockDetail {
+    match request.detail(now_ns) {
+        Detail::Code(detail) => detail,
+        Detail::Title(_) => unreachable!("a request for a point code"),
+    }
+}
+
+impl<A: Arrays> BlockList<A> {
+    fn add(&mut self, request: &BlockRequest, now_ns: u64) -> Result<BlockDetail, ListError> {
+        self.put(detail(request, now_ns))
     }
 }
 
@@ -296,15 +316,18 @@ impl Dying {
     }
 }
 
+impl Flip for Dying {
+    fn flip(&mut self) -> Result<(), KernelError> {
+        self.write(Memory::flip)
+    }
+}
+
 impl Arrays for Dying {
     fn slots(&self) -> u32 {
         self.memory.slots()
     }
     fn half(&self) -> Result<u32, KernelError> {
         self.memory.half()
-    }
-    fn flip(&mut self) -> Result<(), KernelError> {
-        self.write(Memory::flip)
     }
     fn bits(&self, word: u32) -> Result<u64, KernelError> {
         self.memory.bits(word)
@@ -374,19 +397,24 @@ fn a_writer_that_dies_at_any_write_leaves_a_list_that_adoption_mends() {
 }
 
 /// Imports these entries in place of those of rule 1, in slices of so many.
-fn import<A: Arrays>(
+fn import<A: Arrays + Flip>(
     list: &mut BlockList<A>,
     entries: &[BlockRequest],
     most: usize,
     mut look: impl FnMut(&BlockList<A>),
 ) -> Result<Import, ListError> {
-    let mut import = list.import()?;
+    let goes = |detail: &BlockDetail| detail.rule_id == 1;
+    let mut import = list.begin(list.arrays.half()?);
     for entry in entries {
-        list.stage(&mut import, entry.detail(0))?;
+        list.stage(&mut import, detail(entry, 0))?;
         look(list);
     }
-    list.commit(&mut import);
-    while !list.advance(&mut import, most, 1_000, |detail| detail.rule_id == 1)?.done {
+    while !list.retire(&mut import, most, 1_000, goes)? {
+        look(list);
+    }
+    list.arrays_mut().flip()?;
+    look(list);
+    while !list.settle(&mut import, most, 1_000, goes, &mut Progress::default())? {
         look(list);
     }
     Ok(import)
@@ -436,11 +464,10 @@ fn an_import_that_does_not_fit_leaves_nothing_behind() {
         list.add(&request(code, None, None, 1), 0).unwrap();
     }
     let old = seen(&list.arrays);
-    let mut import = list.import().unwrap();
-    let fits = (10..20).all(|code| list.stage(&mut import, request(code, None, None, 3).detail(0)).is_ok());
+    let mut import = list.begin(0);
+    let fits = (10..20).all(|code| list.stage(&mut import, detail(&request(code, None, None, 3), 0)).is_ok());
     assert!(!fits);
-    list.undo(&mut import);
-    while !list.advance(&mut import, 1, 0, |_| false).unwrap().done {}
+    while !list.undo(&mut import, 1).unwrap() {}
     assert_eq!((seen(&list.arrays), list.len(), list.capacity()), (old, 3, 5));
     assert!(list.arrays.details.iter().all(|detail| detail.used == 0 || detail.halves == BOTH_HALVES));
 }

@@ -15,7 +15,7 @@ use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_lab::frame::{Frame, WHOLE, carrying, data, m3ua_data, sack};
 use ss7guard_lab::program::Program;
 use ss7guard_userspace::config::{OnBlock, Peer};
-use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::enforce::{BlockRequest, Target};
 use ss7guard_userspace::kernel::Events;
 
 use crate::rows::{Aim, Row, median};
@@ -227,9 +227,7 @@ fn fill(program: &mut Program) -> Result<()> {
     let codes = (0..ENTRIES).map(|entry| (blocked_code(entry), OnBlock::Drop));
     for (point_code, on_block) in codes.chain([(NEUTRALISED, OnBlock::Neutralise)]) {
         let request = BlockRequest {
-            point_code,
-            ni: None,
-            network_appearance: None,
+            target: Target::code(point_code),
             ttl: Some(Duration::from_secs(86_400)),
             rule_id: 7,
             on_block,

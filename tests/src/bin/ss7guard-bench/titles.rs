@@ -60,7 +60,11 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Row>> {
         let mut smallest = [f64::NAN; 3];
         for (size, (plan, costs)) in SIZES.into_iter().zip(&mut plans) {
             program.replace_titles(plan.entries())?;
-            ensure!(program.titles.len() == size, "the list has {} entries", program.titles.len());
+            ensure!(
+                program.list.titles().len() == size,
+                "the list has {} entries",
+                program.list.titles().len()
+            );
             for (index, which) in ALL.into_iter().enumerate() {
                 call_from(&mut bench, &plan.numbers(which, NUMBERS))?;
                 let floor = f64::midpoint(

@@ -15,7 +15,7 @@ use ss7guard_lab::frame::{carrying, m3ua_data};
 use ss7guard_lab::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
 use ss7guard_lab::program::Program;
 use ss7guard_userspace::config::OnBlock;
-use ss7guard_userspace::enforce::BlockRequest;
+use ss7guard_userspace::enforce::{BlockRequest, Target};
 use ss7guard_userspace::kernel;
 
 use crate::rows::{Aim, Row, median};
@@ -69,9 +69,7 @@ fn rate(receiver: Receiver) -> Result<f64> {
     record.mode = Mode::Enforce as u8;
     program.configure(&record)?;
     let request = BlockRequest {
-        point_code: BLOCKED,
-        ni: None,
-        network_appearance: None,
+        target: Target::code(BLOCKED),
         ttl: Some(Duration::from_secs(3_600)),
         rule_id: 7,
         on_block: OnBlock::Drop,
