@@ -115,7 +115,7 @@ fn a_blocked_title_is_stopped_and_its_carrier_is_not() {
 #[test]
 fn an_entry_comes_and_goes_while_messages_flow() {
     let wire = Wire::new().expect("namespaces");
-    let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"\nlinger = \"0s\"", "").expect("firewall");
+    let mut firewall = Firewall::new(&wire.host, "mode = \"enforce\"", "").expect("firewall");
     firewall.start().expect("start");
     let link = Link::up(&wire, "10.7.0.11", false);
     let message = |id: u32| {

@@ -24,7 +24,10 @@ pub(crate) fn run(program: &str, need: Need, args: &Args) -> Result<()> {
         "ss7guard-userspace",
         "-p",
         "ss7guard-tests",
-        "--bins",
+        "--bin",
+        "ss7guard",
+        "--bin",
+        program,
     ])?)?;
     let folder = build::target()?.join(Profile::Release.folder());
     let mut command = std::process::Command::new(folder.join(program));
