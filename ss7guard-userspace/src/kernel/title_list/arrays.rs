@@ -23,13 +23,13 @@ pub struct TitleSizes {
 }
 
 impl TitleSizes {
-    /// For lists of so many entries. An entry has at most two boundaries; a chunk stands for more than
-    /// [`ss7guard_common::abi::MAX_SEGMENT`] of them. Number plans need a quarter of the chunks.
+    /// For lists of so many entries. The tables hold number plans several times over, and numbers of single subscribers
+    /// however they lie: those have at most three boundaries each, and most chunks if every chunk is about 18 of them.
     #[must_use]
     pub const fn new(entries: u32) -> Self {
         Self {
             slots: entries.saturating_mul(2).saturating_add(1),
-            segments: entries.saturating_mul(5).saturating_add(4_096),
+            segments: (entries / 10).saturating_mul(61).saturating_add(4_096),
             chunks: entries / 9 + 512,
         }
     }
