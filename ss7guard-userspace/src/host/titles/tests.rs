@@ -66,7 +66,7 @@ fn message(random: &mut Random, calling: &[u8]) -> Vec<u8> {
     let mut octets = vec![kind, 0, 15];
     octets.truncate(head);
     octets.resize(head + width * pointers, 0);
-    let mut point = |octets: &mut Vec<u8>, index: usize| {
+    let point = |octets: &mut Vec<u8>, index: usize| {
         let (at, target) = (head + width * index, octets.len());
         octets[at] = (target - at - (width - 1)) as u8;
     };
