@@ -155,7 +155,7 @@ impl<A: TitleArrays> TitleList<A> {
         self.tables.arrays.clear_hits(slot);
         self.tables.arrays.set_detail(slot, &detail);
         if let Some(joined) = there {
-            self.carry_out_coming(joined, key);
+            self.carry_out_coming(&joined, key);
         }
         self.tables.carry_out(&here, side);
         Ok(())
@@ -276,7 +276,7 @@ impl<A: TitleArrays> TitleList<A> {
             TitleEntry { detail: self.tables.arrays.detail(slot), hits: self.tables.arrays.hits(slot) };
         self.tables.carry_out(&here, side);
         if let Some(left) = there {
-            self.carry_out_coming(left, key);
+            self.carry_out_coming(&left, key);
         }
         self.tables.clear(slot);
         self.tables.waiting.push(slot);

@@ -73,7 +73,7 @@ impl<A: TitleArrays> TitleList<A> {
     }
 
     /// Carries a change of the coming list out.
-    pub(super) fn carry_out_coming(&mut self, coming: Coming, key: u64) {
+    pub(super) fn carry_out_coming(&mut self, coming: &Coming, key: u64) {
         self.tables.carry_out(&coming.change, coming.side);
         if let Some(import) = &mut self.import
             && coming.change.is_partial
@@ -94,7 +94,7 @@ impl<A: TitleArrays> TitleList<A> {
                     self.tables.set_parents(slot, joined.side.halves, after);
                 }
                 self.tables.set_halves(slot, BOTH_HALVES);
-                self.carry_out_coming(joined, key);
+                self.carry_out_coming(&joined, key);
                 Ok(())
             }
             Err(NoRoom) => Err(ListError::TitlesCrowded(self.live.len())),

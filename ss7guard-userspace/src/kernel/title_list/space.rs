@@ -67,7 +67,7 @@ impl Space {
 
     /// How many one of two lists may use: what both do not use lets small changes of either through.
     pub(super) const fn share(&self) -> u32 {
-        (self.len - self.len / 16) / 2
+        (self.len - self.len / 64) / 2
     }
 
     fn word(&self, index: usize) -> u64 {

@@ -36,7 +36,7 @@ impl Region {
     /// What a word of a chunk for this region is about.
     pub(super) const fn child(self, child: usize) -> Self {
         let shift = 64 - 4 * (self.symbols + 2);
-        let pair = (child / 11) << 4 | child % 11;
+        let pair = (child / 11) * 16 + child % 11;
         Self { low: self.low + ((pair as u64) << shift), symbols: self.symbols + 2 }
     }
 

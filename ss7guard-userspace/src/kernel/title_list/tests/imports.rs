@@ -1,6 +1,6 @@
 use ss7guard_common::abi::{Symbols, direction};
 
-use super::memory::{Dice, LINGER, Memory, exact, list, prefix};
+use super::memory::{Dice, LINGER, Memory, exact, list, prefix, seen};
 use super::*;
 
 fn watch(list: &mut TitleList<Memory>, numbers: &[&str]) {
@@ -233,4 +233,46 @@ fn an_import_that_was_left_is_undone_by_the_next() {
     let mut import = list.begin(0);
     while !list.undo(&mut import, 1_000) {}
     assert_eq!(list.entries(), entries);
+}
+
+#[test]
+fn changes_while_an_import_runs_are_seen_whole_and_stay() {
+    let own = [
+        prefix("44770090", 50),
+        exact("447799", 51),
+        TitleDetail { flags: direction::IN, ..prefix("4477", 52) },
+        prefix("4", 53),
+        exact("4477009045", 54),
+        prefix("447700", 3),
+    ];
+    let numbers = [NUMBERS.as_slice(), &["447799", "4477009045", "4477009345", "4999"]].concat();
+    let mut dice = Dice(4_711);
+    let mut list = list(150);
+    old_list(&mut list);
+    let mut steps = 0;
+    import(&mut list, 5, |list| {
+        steps += 1;
+        // Between the flip and the first slice after it, nothing is changed.
+        if steps % 41 != 0 || list.arrays().half != list.half {
+            return;
+        }
+        let detail = own[dice.below(own.len() as u64) as usize];
+        let mut after = list.clone();
+        change(&mut after, detail);
+        watch(list, &numbers);
+        watch(&mut after, &numbers);
+        let memory = &mut list.tables.arrays;
+        memory.allowed = [memory.look(), after.arrays().look()];
+        change(list, detail);
+        assert_eq!(list.arrays().look(), after.arrays().look());
+        list.tables.arrays.watched.clear();
+    });
+    assert!(steps > 41 * 40, "{steps}");
+    let mut anew = memory::list(150);
+    for entry in list.entries() {
+        anew.put(entry.detail).unwrap();
+    }
+    assert_eq!(seen(&list, &numbers), seen(&anew, &numbers));
+    let sizes = |list: &TitleList<Memory>| (list.tables.segments.in_use(), list.tables.chunks.in_use());
+    assert_eq!(sizes(&list), sizes(&anew));
 }

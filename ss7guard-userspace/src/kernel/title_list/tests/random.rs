@@ -116,7 +116,7 @@ fn random_imports_with_changes_in_between_say_what_a_plain_list_says() {
         let mut rule = 0;
         for round in 0..4u32 {
             // What an import made has even rules, and goes at the next; others have odd ones, and stay.
-            let goes = |detail: &TitleDetail| detail.rule_id % 2 == 0;
+            let goes = |detail: &TitleDetail| detail.rule_id.is_multiple_of(2);
             let mut import = list.begin(list.arrays().half);
             let mut staged = Model::default();
             let mut done = false;
