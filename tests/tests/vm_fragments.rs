@@ -1,8 +1,8 @@
 //! Messages in several DATA chunks: the first one of a blocked message becomes a heartbeat's answer, the rest follow it.
 
+use ss7guard_lab::capture::Capture;
 use ss7guard_lab::netns::{HOST_INTERFACE, WORLD_INTERFACE};
 use ss7guard_lab::traffic::Kind;
-use ss7guard_lab::vm::capture::Capture;
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::scene::{
     BLOCKED, Form, INNOCENT, Scene, bare_wire, block, carrying, check_beat_ack, check_delivered,

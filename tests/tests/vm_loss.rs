@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
+use ss7guard_lab::capture::Chunk;
 use ss7guard_lab::netns::{HOST_INTERFACE, Wire};
 use ss7guard_lab::traffic::Kind;
-use ss7guard_lab::vm::capture::Chunk;
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::relay::{Relay, Seen};
 use ss7guard_lab::vm::scene::{

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use ss7guard_lab::capture::{Capture, tshark_checksums};
 use ss7guard_lab::netns::HOST_INTERFACE;
-use ss7guard_lab::vm::capture::{Capture, tshark_checksums};
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::scene::{
     BLOCKED, Form, INNOCENT, Scene, bare_wire, block, check_beat_ack, check_delivered, message,
@@ -117,7 +117,7 @@ fn bundles_lose_their_blocked_messages_only() {
     assert_eq!(scene.reader.count(kind::BEAT_ACK), blocked);
     println!("checksums: {} packets, all right", capture.check_checksums().expect("checksums"));
     let bundles =
-        capture.frames().iter().filter(|frame| ss7guard_lab::vm::capture::chunks(frame).len() >= 4).count();
+        capture.frames().iter().filter(|frame| ss7guard_lab::capture::chunks(frame).len() >= 4).count();
     println!("{bundles} packets with four chunks or more");
     assert!(bundles as u32 > BUNDLES, "the sender does not bundle: {bundles}");
 }

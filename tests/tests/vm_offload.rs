@@ -1,7 +1,7 @@
 //! A sender that leaves the checksum to its interface: the field is 0 when the firewall sees it, and stays so.
 
+use ss7guard_lab::capture::{Capture, sctp};
 use ss7guard_lab::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
-use ss7guard_lab::vm::capture::{Capture, sctp};
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::scene::{
     BLOCKED, Behind, Form, INNER_INTERFACE, INNOCENT, Scene, block, check_delivered, message, offload,
@@ -31,7 +31,7 @@ fn offloaded(wire: &Wire, receivers: &Namespace) {
     // Otherwise this case shows nothing.
     let frames = capture.frames();
     let rewritten = frames.iter().filter(|frame| {
-        ss7guard_lab::vm::capture::chunks(frame).iter().any(|chunk| chunk.kind() == Some(kind::BEAT_ACK))
+        ss7guard_lab::capture::chunks(frame).iter().any(|chunk| chunk.kind() == Some(kind::BEAT_ACK))
     });
     let without = rewritten.filter(|frame| sctp(frame).is_some_and(|packet| packet[8..12] == [0; 4])).count();
     println!("{without} rewritten packets without a checksum");
