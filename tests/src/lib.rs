@@ -1,6 +1,7 @@
 //! The signalling lab: what the tests, the demo and the bench are made of.
 
 pub mod association;
+pub mod capture;
 pub mod corpus;
 pub mod differential;
 pub mod firewall;
@@ -11,6 +12,7 @@ pub mod mix;
 pub mod netns;
 pub mod pieces;
 pub mod program;
+pub mod proof;
 pub mod random;
 pub mod traffic;
 pub mod vm;

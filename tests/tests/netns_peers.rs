@@ -1,13 +1,16 @@
 //! Who may be there, by which paths, and what interfaces do to frames: on real associations and interfaces.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 use ss7guard_common::wire::Remote;
-use ss7guard_lab::association::{HOME_POINT_CODE, Peer};
+use ss7guard_lab::association::{HOME_POINT_CODE, Peer, Settings};
+use ss7guard_lab::capture::chunks_of;
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::frame::{Frame, WHOLE, chunk, data, m3ua_data};
 use ss7guard_lab::m3ua::{self, Label};
@@ -227,4 +230,60 @@ fn a_wrong_tag_is_told_once_the_association_was_seen() {
         Some(false),
         "something was missed"
     );
+}
+
+/// What is done to the next packet with user data; see [`spoiled`].
+const NOTHING: u8 = 0;
+const CHECKSUM: u8 = 1;
+const TAG: u8 = 2;
+
+/// Spoils one packet with user data, as somebody else's octets on the wire would; SCTP sends what was in it again.
+fn spoiled(mut packet: Vec<u8>, how: &AtomicU8) -> Vec<u8> {
+    if chunks_of(&packet).is_empty() {
+        return packet;
+    }
+    match how.swap(NOTHING, Ordering::Relaxed) {
+        CHECKSUM => packet[8] ^= 1,
+        TAG => {
+            packet[4] ^= 1;
+            packet[8..12].fill(0);
+            let sum = crc32c::crc32c(&packet).to_le_bytes();
+            packet[8..12].copy_from_slice(&sum);
+        }
+        _ => {}
+    }
+    packet
+}
+
+#[test]
+fn wrong_checksums_and_tags_on_the_wire_are_told_and_counted() {
+    let wire = Wire::new().expect("namespaces");
+    let mut firewall = Firewall::new(&wire.host, "", "").expect("firewall");
+    firewall.start().expect("start");
+    let how = Arc::new(AtomicU8::new(NOTHING));
+    let theirs = Arc::clone(&how);
+    let settings = Settings {
+        rewrite: Some(Box::new(move |packet| Some(spoiled(packet, &theirs)))),
+        ..Settings::default()
+    };
+    let gateway = Peer::gateway(&wire.host, at("10.7.0.1"), at("10.7.0.11"), false).expect("gateway");
+    let asp = Peer::asp_with(&wire.world, at("10.7.0.11"), at("10.7.0.1"), settings).expect("ASP");
+    asp.wait_active(PATIENCE).expect("association");
+    asp.send(1, message(1));
+    gateway.wait_delivered(1, PATIENCE).expect("a good one");
+    let found = |finding: &str| {
+        let stats = firewall.json(&["stats"]).expect("stats");
+        stats["controller"]["findings"][finding].as_u64().unwrap_or(0)
+    };
+    for (id, way, finding) in [(2, CHECKSUM, "bad_checksum"), (3, TAG, "wrong_vtag")] {
+        assert_eq!(found(finding), 0, "{finding} before");
+        how.store(way, Ordering::Relaxed);
+        asp.send(1, message(id));
+        gateway.wait_delivered(id as usize, PATIENCE).expect("what was sent again");
+        wait_for(|| found(finding) == 1, finding);
+        wait_for(|| !alerts(&firewall, finding).is_empty(), finding);
+        let told = alerts(&firewall, finding);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].to_string().contains(&format!("{id:08x}")), "{}", told[0]);
+    }
 }

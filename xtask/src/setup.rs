@@ -21,8 +21,10 @@ pub(crate) enum Need {
     Build,
     /// Building, and clippy for the kernel programs.
     Lint,
-    /// Namespaces and live tests.
+    /// Namespaces.
     Lab,
+    /// Live tests, with the tools that they compare with.
+    Live,
     /// Other kernels in a virtual machine.
     Vm,
     /// Measuring against other tools.
@@ -181,14 +183,12 @@ fn probe(need: Need) -> Result<Vec<Probe>> {
         probes.push(tool(vm::QEMU, &["--version"], "qemu-system-x86", "other kernels"));
         probes.push(tool("osmo-stp", &["--version"], "osmo-stp", "other kernels"));
     }
-    if need == Need::Vm {
-        probes.push(tool("ethtool", &["--version"], "ethtool", "other kernels"));
-        probes.push(tool("tshark", &["--version"], "tshark", "other kernels"));
+    if need >= Need::Live {
+        probes.push(tool("ethtool", &["--version"], "ethtool", "live tests"));
+        probes.push(tool("tshark", &["--version"], "tshark", "live tests"));
     }
     if need >= Need::Bench {
-        probes.push(tool("ethtool", &["--version"], "ethtool", "comparison"));
         probes.push(tool("nft", &["--version"], "nftables", "comparison"));
-        probes.push(tool("tshark", &["--version"], "tshark", "comparison"));
         probes.push(tool("xdp-filter", &["--version"], "xdp-tools", "comparison"));
     }
     if need == Need::All {

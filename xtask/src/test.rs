@@ -14,7 +14,7 @@ use crate::setup::{self, Need};
 use crate::vm::{self, Job, Series};
 
 /// How long the tests may take under one kernel; several times what they need on two idle cores.
-const GUEST_PATIENCE: Duration = Duration::from_secs(1_200);
+const GUEST_PATIENCE: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tier {
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tiers = if args.tiers.is_empty() { Tier::USUAL.to_vec() } else { args.tiers.clone() };
     ensure!(args.kernel.is_none() || tiers.contains(&Tier::Vm), "--kernel is for the tier vm");
     let unprivileged = tiers.iter().all(|tier| *tier == Tier::Unit);
-    setup::ensure(if unprivileged { Need::Build } else { Need::Lab })?;
+    setup::ensure(if unprivileged { Need::Build } else { Need::Live })?;
     if tiers.contains(&Tier::Vm) {
         setup::ensure(Need::Vm)?;
     }

@@ -107,7 +107,7 @@ pub(super) fn prepare(
 ) -> Result<(), KernelError> {
     let found = look(interface, native)?;
     for (feature, why) in &found.harmless {
-        log::debug!("{interface}: {feature} is on: {why}");
+        log::info!("{interface}: {feature} is on and stays so: {why}");
     }
     let merging = [found.switchable.as_slice(), &found.fixed].concat();
     if merging.is_empty() {

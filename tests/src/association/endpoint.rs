@@ -2,31 +2,27 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
 use dcsctp::api::{DcSctpSocket, Message, Options, PpId, SendOptions, SocketEvent, SocketTime, StreamId};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{AddressFamily, Protocol, RawProtocol, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::event::{Timespec, poll};
 
+use super::line::Line;
+use super::settings::Loses;
 use super::{Delivered, HOME_POINT_CODE, Manners, Order, Rewrite, Role, Settings, Shared};
 use crate::{m3ua, traffic};
 
 /// PPID of M3UA.
 const M3UA: PpId = PpId(3);
 
-/// IP protocol number of SCTP.
-const SCTP: u32 = 132;
-
 /// M3UA messages that are kept for [`Peer::heard`], at most.
 const MAX_HEARD: usize = 1_000;
 
 pub(super) struct Endpoint {
-    socket: OwnedFd,
+    line: Line,
     sctp: Box<dyn DcSctpSocket>,
     local: SocketAddr,
     remote: SocketAddr,
@@ -34,6 +30,7 @@ pub(super) struct Endpoint {
     manners: Manners,
     asp_active: Vec<u8>,
     rewrite: Option<Rewrite>,
+    loses: Option<Loses>,
     /// What the stack gets next.
     outbox: VecDeque<(u16, Vec<u8>)>,
     /// Answers no BEAT any more.
@@ -46,14 +43,15 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(
-        socket: OwnedFd,
+        line: Line,
         local: SocketAddr,
         remote: SocketAddr,
         role: Role,
         settings: Settings,
         shared: Arc<Mutex<Shared>>,
     ) -> Self {
-        let Settings { mtu, interleaving, rto_min, asp_active, manners, rewrite } = settings;
+        let Settings { mtu, interleaving, rto_min, asp_active, manners, rewrite, loses, tagged: _ } =
+            settings;
         let options = Options {
             local_port: local.port(),
             remote_port: remote.port(),
@@ -69,7 +67,7 @@ impl Endpoint {
         };
         let sctp = dcsctp::new_socket("lab", &options);
         Self {
-            socket,
+            line,
             sctp,
             local,
             remote,
@@ -77,6 +75,7 @@ impl Endpoint {
             manners,
             asp_active,
             rewrite,
+            loses,
             outbox: VecDeque::new(),
             silent: false,
             afresh: false,
@@ -151,23 +150,19 @@ impl Endpoint {
         self.feed();
         self.flush()?;
         let wait = (self.sctp.poll_timeout() - now).min(patience);
-        let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
-        if poll(&mut ready, Some(&timeout))? > 0 {
-            let mut packet = [0u8; 65_536];
+        if poll(&mut [self.line.as_poll()], Some(&timeout))? > 0 {
             for _ in 0..64 {
-                let Ok((len, _)) = rustix::net::recv(self.socket.as_fd(), &mut packet, RecvFlags::DONTWAIT)
-                else {
-                    break;
-                };
-                // A raw IPv4 socket hands the IP header out, a raw IPv6 socket does not.
-                let start = if self.local.is_ipv4() { usize::from(packet[0] & 15) * 4 } else { 0 };
-                let Some(octets) = packet.get(start..len) else { continue };
-                let port = |at: usize| octets.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
-                if port(2) == Some(self.local.port()) && port(0) == Some(self.remote.port()) {
-                    self.sctp.advance_time(SocketTime::zero() + self.started.elapsed());
-                    self.sctp.handle_input(octets);
+                let Some(packet) = self.line.take() else { break };
+                let port = |at: usize| packet.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+                if port(2) != Some(self.local.port()) || port(0) != Some(self.remote.port()) {
+                    continue;
                 }
+                if self.loses.as_mut().is_some_and(|loses| loses(&packet)) {
+                    continue;
+                }
+                self.sctp.advance_time(SocketTime::zero() + self.started.elapsed());
+                self.sctp.handle_input(&packet);
             }
         }
         while let Some(message) = self.sctp.get_next_message() {
@@ -194,7 +189,7 @@ impl Endpoint {
                         None => Some(packet),
                     };
                     if let Some(packet) = packet {
-                        rustix::net::send(self.socket.as_fd(), &packet, SendFlags::empty())?;
+                        self.line.send(&packet)?;
                     }
                 }
                 SocketEvent::OnConnected() if self.role == Role::Asp => self.send(0, m3ua::asp_up()),
@@ -294,21 +289,3 @@ const OUTBOX: usize = 20_000;
 /// Chunks without acknowledgement at most, before the next message goes out: so many that the stack queues messages, and
 /// cuts them anywhere to fill packets, as it does in life.
 const IN_FLIGHT: usize = 2_000;
-
-/// Octets that wait in a socket at most.
-const RECEIVE_BUFFER: usize = 8 << 20;
-
-/// A raw socket between these addresses; it gets every SCTP packet between them.
-pub(super) fn raw_socket(local: SocketAddr, remote: SocketAddr) -> Result<OwnedFd> {
-    let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let protocol = RawProtocol::new(SCTP).map(Protocol::from_raw);
-    let socket = rustix::net::socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
-        .context("raw socket (CAP_NET_RAW)")?;
-    // Room for a burst, beyond what the machine allows everybody.
-    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
-        .context("receive buffer (CAP_NET_ADMIN)")?;
-    let bare = |ip: IpAddr| SocketAddr::new(ip, 0);
-    rustix::net::bind(&socket, &bare(local.ip())).with_context(|| format!("bind {local}"))?;
-    rustix::net::connect(&socket, &bare(remote.ip())).with_context(|| format!("connect {remote}"))?;
-    Ok(socket)
-}

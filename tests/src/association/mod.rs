@@ -4,10 +4,10 @@
 //! to, ends every dialogue that is begun with it.
 
 mod endpoint;
+mod line;
 mod settings;
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-pub use self::settings::{Manners, Rewrite, Settings};
+pub use self::settings::{Loses, Manners, Rewrite, Settings, Tagged};
 
-use self::endpoint::{Endpoint, raw_socket};
+use self::endpoint::Endpoint;
+use self::line::Line;
 use crate::m3ua;
 use crate::netns::Namespace;
 
@@ -92,8 +93,8 @@ impl Peer {
         remote: SocketAddr,
         settings: Settings,
     ) -> Result<Self> {
-        let socket = namespace.inside(|| raw_socket(local, remote))?;
-        Self::start(socket, local, remote, Role::Asp, settings)
+        let line = Line::open(namespace, local, remote, settings.tagged)?;
+        Self::start(line, local, remote, Role::Asp, settings)
     }
 
     /// The same in the namespace where this is called.
@@ -101,7 +102,7 @@ impl Peer {
     /// # Errors
     /// No raw socket.
     pub fn asp_here(local: SocketAddr, remote: SocketAddr, settings: Settings) -> Result<Self> {
-        Self::start(raw_socket(local, remote)?, local, remote, Role::Asp, settings)
+        Self::start(Line::here(local, remote)?, local, remote, Role::Asp, settings)
     }
 
     /// A signalling gateway at `local` for the one client at `remote`; with `answers`, it ends every dialogue.
@@ -128,12 +129,12 @@ impl Peer {
         answers: bool,
         settings: Settings,
     ) -> Result<Self> {
-        let socket = namespace.inside(|| raw_socket(local, remote))?;
-        Self::start(socket, local, remote, Role::Gateway { answers }, settings)
+        let line = Line::open(namespace, local, remote, settings.tagged)?;
+        Self::start(line, local, remote, Role::Gateway { answers }, settings)
     }
 
     fn start(
-        socket: OwnedFd,
+        line: Line,
         local: SocketAddr,
         remote: SocketAddr,
         role: Role,
@@ -144,7 +145,7 @@ impl Peer {
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name(format!("peer {local}"))
-            .spawn(move || Endpoint::new(socket, local, remote, role, settings, theirs).run(&inbox))?;
+            .spawn(move || Endpoint::new(line, local, remote, role, settings, theirs).run(&inbox))?;
         Ok(Self { orders, shared, thread: Some(thread) })
     }
 
@@ -212,6 +213,12 @@ impl Peer {
         // What has been ordered must first reach the stack.
         thread::sleep(Duration::from_millis(20));
         self.wait(patience, "not everything was acknowledged", |shared| shared.unacknowledged == 0)
+    }
+
+    /// Messages that wait to be sent, and chunks that wait for their acknowledgement.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.with(|shared| shared.unacknowledged)
     }
 
     /// M3UA messages in the order in which they came, without BEAT and BEAT ACK, and without the DATA that a gateway gets.

@@ -34,10 +34,26 @@ pub struct Settings {
     pub manners: Manners,
     /// What is done to each packet (SCTP, from its common header on) before it is sent; `None` if it is not to be sent.
     pub rewrite: Option<Rewrite>,
+    /// Which of the packets that come are lost before SCTP sees them.
+    pub loses: Option<Loses>,
+    /// VLAN tags of the frames; without, the kernel sends and receives.
+    pub tagged: Option<Tagged>,
 }
 
 /// Changes a packet, or withholds it.
 pub type Rewrite = Box<dyn FnMut(Vec<u8>) -> Option<Vec<u8>> + Send>;
+
+/// Says of a packet (SCTP, from its common header on) that it is lost.
+pub type Loses = Box<dyn FnMut(&[u8]) -> bool + Send>;
+
+/// Frames with tags, which the peer makes and reads itself: the kernel need not know of VLANs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Interface that they go through.
+    pub interface: &'static str,
+    /// Ethernet type of each tag, the outer one first.
+    pub tags: &'static [u16],
+}
 
 impl Default for Settings {
     fn default() -> Self {
@@ -48,6 +64,8 @@ impl Default for Settings {
             asp_active: m3ua::asp_active(1),
             manners: Manners::Good,
             rewrite: None,
+            loses: None,
+            tagged: None,
         }
     }
 }

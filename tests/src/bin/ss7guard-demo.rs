@@ -14,6 +14,7 @@ use ss7guard_lab::association::{HOME_POINT_CODE, Peer};
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::m3ua::{self, Label};
 use ss7guard_lab::netns::Wire;
+use ss7guard_lab::proof::{BLOCKED, DROPPED, Ends, Figures, Link, MESSAGES};
 use ss7guard_lab::traffic::Kind;
 use ss7guard_userspace::cli::output::table;
 
@@ -89,6 +90,8 @@ fn verdict(right: bool) -> String {
 const CARRIER_A: u32 = 0x1009;
 const CARRIER_B: u32 = 0x100a;
 const ROGUE: u32 = 0x203f;
+/// 4-7-5.
+const NEUTRALISED: u32 = 0x203d;
 
 /// What the demo's operator wrote.
 const RULES: &str = "
@@ -163,33 +166,58 @@ fn demo() -> Result<bool> {
     Ok(contrast(&wire, &firewall)? && right)
 }
 
-/// What the two ways of stopping a message do to an association: every tenth message on its one stream is blocked.
+/// What the two ways of stopping a message do to an association: the same 10,000 messages on each, of which 1,000 are
+/// blocked.
 fn contrast(wire: &Wire, firewall: &Firewall<'_>) -> Result<bool> {
-    const MESSAGES: u32 = 200;
-    let ways = [("neutralise", "4-7-5", 0x203d, "10.7.0.14"), ("drop", "4-7-6", 0x203e, "10.7.0.15")];
-    let (mut right, mut rows) = (true, Vec::new());
-    for (way, code, opc, address) in ways {
+    println!(
+        "the same {MESSAGES} messages, {BLOCKED} of them blocked, neutralised on one association and dropped on another"
+    );
+    for (code, way) in [("4-7-5", "neutralise"), ("4-7-6", "drop")] {
         firewall.command(&["block", "add", code, "--on-block", way])?;
-        let blocked = Carrier::connect(wire, way, opc, address, "10.7.0.1")?;
-        for id in 6_000..6_000 + MESSAGES {
-            let opc = if id % 10 == 3 { opc } else { CARRIER_A };
-            let label = Label { opc, dpc: HOME_POINT_CODE, ni: 0, sls: 0 };
-            blocked.asp.send(1, m3ua::data(label, None, &Kind::ROAMING[id as usize % 6].begin(id)));
-        }
-        // Long enough for what was not acknowledged to be sent again.
-        thread::sleep(Duration::from_secs(2));
-        let arrived = blocked.gateway.delivered();
-        let delivered = |wanted: u32| arrived.iter().filter(|one| one.opc == wanted).count() as u32;
-        let (bad, good, again) = (delivered(opc), delivered(CARRIER_A), blocked.asp.retransmitted());
-        let is_unharmed = good == MESSAGES - MESSAGES / 10 && again == 0;
-        let is_right = bad == 0 && is_unharmed == (way == "neutralise");
-        right &= is_right;
-        let mut row = vec![way.to_owned()];
-        row.extend([MESSAGES / 10, bad, MESSAGES - MESSAGES / 10, good].map(|count| count.to_string()));
-        rows.push([row, vec![again.to_string(), verdict(is_right)]].concat());
     }
-    let head = ["on_block", "blocked", "delivered", "others", "delivered", "packets sent again", "verdict"];
-    println!("{}", table(&head, &rows));
+    let neutralised = Link::up(wire, "10.7.0.14", Ends::default()).context("neutralise")?;
+    neutralised.send_all(NEUTRALISED);
+    neutralised.gateway.wait_delivered((MESSAGES - BLOCKED) as usize, PATIENCE).context("neutralise")?;
+    neutralised.asp.wait_acknowledged(PATIENCE).context("neutralise")?;
+    let dropped = Link::up(wire, "10.7.0.15", Ends::default()).context("drop")?;
+    dropped.send_all(DROPPED);
+    wait(|| Ok(dropped.asp.retransmitted() > 0), "a dropped message that is sent again")?;
+    // Long enough to show whether the rest arrives all the same; and for the neutralised ones, whether anything comes
+    // after all.
+    thread::sleep(Duration::from_secs(10));
+    neutralised.asp.beat(PATIENCE).context("the association after neutralising")?;
+    let innocent = (MESSAGES - BLOCKED) as usize;
+    let (mut right, mut rows) = (true, Vec::new());
+    for (way, link, opc) in [("neutralise", &neutralised, NEUTRALISED), ("drop", &dropped, DROPPED)] {
+        let figures = link.figures(opc);
+        let is_right = match way {
+            "neutralise" => figures == Figures::unnoticed(innocent),
+            _ => figures.blocked == 0 && figures.retransmitted > 0 && figures.m3ua_errors == 0,
+        };
+        right &= is_right;
+        let mut row = vec![way.to_owned(), BLOCKED.to_string(), figures.blocked.to_string()];
+        let others = [innocent, figures.innocent, figures.retransmitted, figures.ended, figures.m3ua_errors];
+        row.extend(others.map(|count| count.to_string()));
+        row.push(verdict(is_right));
+        rows.push(row);
+    }
+    println!(
+        "{}",
+        table(
+            &[
+                "on_block",
+                "blocked",
+                "delivered",
+                "innocent",
+                "delivered",
+                "retransmissions",
+                "aborts",
+                "M3UA errors",
+                "verdict"
+            ],
+            &rows
+        )
+    );
     Ok(right)
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 use rustix::event::{Timespec, poll};
 
+use crate::capture::{Chunk, PacketSocket, chunks};
 use crate::netns::Namespace;
-use crate::vm::capture::{Chunk, PacketSocket, chunks};
 
 /// What decides of a frame, by its DATA chunks: true loses it.
 pub type Loses = Box<dyn FnMut(&[Chunk]) -> bool + Send>;
