@@ -8,9 +8,10 @@ use ss7guard_lab::m3ua;
 use ss7guard_lab::program::{DROP, PASS, Program};
 use ss7guard_lab::random::Random;
 use ss7guard_lab::traffic::Kind;
+use ss7guard_userspace::enforce::Detail;
 use ss7guard_userspace::host::{Host, Titles};
 use ss7guard_userspace::kernel::block_list::Arrays as _;
-use ss7guard_userspace::kernel::{TitleKey, TitleList, TitleMaps, scan_titles};
+use ss7guard_userspace::kernel::{KernelLists, Maps, TitleMaps, scan_titles};
 
 fn from(title: &str) -> Vec<u8> {
     let label = m3ua::Label { opc: 0x1009, dpc: 9, ni: 0, sls: 1 };
@@ -66,16 +67,16 @@ fn what_is_written_as_memory_is_what_the_kernel_finds() {
     let mut host = Host::new(record);
     for rule in 1..=900 {
         let entry = entry(&mut random, rule);
-        program.titles.put(entry).expect("title");
+        program.list.put(Detail::Title(entry)).expect("title");
         host.titles.put(entry);
     }
     compare(&mut program, &mut host, &mut random);
-    for listed in program.titles.entries().iter().step_by(3) {
-        program.titles.remove(&TitleKey::of(&listed.detail)).expect("remove");
+    for listed in program.list.titles().entries().iter().step_by(3) {
+        program.list.remove(&Detail::Title(listed.detail).target()).expect("remove");
         host.titles.remove(&listed.detail);
     }
     compare(&mut program, &mut host, &mut random);
-    let hits: u64 = program.titles.entries().iter().map(|entry| entry.hits.count).sum();
+    let hits: u64 = program.list.titles().entries().iter().map(|entry| entry.hits.count).sum();
     assert!(hits > 100, "{hits}");
 
     let mut entries: Vec<TitleDetail> = (1_000..2_500).map(|rule| entry(&mut random, rule)).collect();
@@ -87,13 +88,14 @@ fn what_is_written_as_memory_is_what_the_kernel_finds() {
     compare(&mut program, &mut host, &mut random);
 
     // Another process takes over.
-    let listed = program.titles.entries();
+    let listed = program.list.titles().entries();
     let half = program.list.arrays().half().expect("half");
     let maps = TitleMaps::open(&program.bpffs()).expect("map");
     assert_eq!(scan_titles(&maps, half), listed);
-    program.titles = TitleList::adopt(maps, half, 60_000_000_000).expect("adopt");
-    assert_eq!(program.titles.entries(), listed);
+    let maps = Maps::open(&program.bpffs()).expect("maps");
+    program.list = KernelLists::open(&program.bpffs(), maps, 60_000_000_000).expect("adopt");
+    assert_eq!(program.list.titles().entries(), listed);
     compare(&mut program, &mut host, &mut random);
-    program.titles.remove_where(|_| true).expect("remove");
+    program.list.remove_where(|_| true).expect("remove");
     assert_eq!(program.judge(&from("447700900123")).expect("run"), PASS);
 }
