@@ -11,8 +11,8 @@ use ss7guard_common::classify::{
 };
 use ss7guard_common::neutralise::crc::Delta;
 use ss7guard_common::neutralise::{self, Form, WriteAt};
-use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::read::ReadAt;
+use ss7guard_common::verdict::{Action, Code, Reason};
 use ss7guard_common::wire::m3ua::{self, Walked};
 use ss7guard_common::wire::sctp::{Chunk, data_flag};
 use ss7guard_common::wire::{Address, Maybe, Remote};
@@ -40,13 +40,7 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
-            fn title_entry(
-                &mut self,
-                slot: u32,
-                half: u32,
-                _digits: Symbols,
-                from: u8,
-            ) -> Option<BlockHit> {
+            fn title_entry(&mut self, slot: u32, half: u32, _digits: Symbols, from: u8) -> Option<BlockHit> {
                 maps::title_hit(maps::applying_title(slot, half, u32::from(from)))
             }
 
@@ -153,7 +147,16 @@ macro_rules! kernel_env {
     };
 }
 
-kernel_env!(Linear, false, judge_linear, walk_linear, title_linear, fragment_linear, note_linear, stranger_linear);
+kernel_env!(
+    Linear,
+    false,
+    judge_linear,
+    walk_linear,
+    title_linear,
+    fragment_linear,
+    note_linear,
+    stranger_linear
+);
 kernel_env!(Paged, false, judge_paged, walk_paged, title_paged, fragment_paged, note_paged, stranger_paged);
 kernel_env!(Skb, true, judge_skb, walk_skb, title_skb, fragment_skb, note_skb, stranger_skb);
 

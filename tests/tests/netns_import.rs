@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ fn file(firewall: &Firewall<'_>, name: &str, text: &str) -> PathBuf {
     path
 }
 
-fn import(firewall: &Firewall<'_>, path: &PathBuf, options: &[&str]) -> serde_json::Value {
+fn import(firewall: &Firewall<'_>, path: &Path, options: &[&str]) -> serde_json::Value {
     let path = path.display().to_string();
     firewall.json(&[&["block", "import", &path], options].concat()).expect("import")
 }
