@@ -82,6 +82,67 @@ fn point_codes_out_of_range_are_refused_with_the_range() {
 }
 
 #[test]
+fn what_is_no_entry_is_refused_with_what_would_be_right() {
+    for (arguments, message) in [
+        (
+            &["add", "gt:44x"][..],
+            "\"44x\" is no calling global title: write 1 to 15 decimal digits, with * behind",
+        ),
+        (&["add", "gt:"], "\"\" is no calling global title"),
+        (&["add", "gt:1234567890123456*"], "has 16 digits: write 15 at most"),
+        (&["add", "gt:44*", "--ni", "2"], "--ni with \"gt:44*\": it is for point codes"),
+        (&["add", "gt:44*", "--na", "2"], "--na with \"gt:44*\": it is for point codes"),
+        (&["add", "gt:44*", "--format", "3-8-3"], "--format with \"gt:44*\": it is for point codes"),
+        (&["add", "2-1-3", "--allow"], "--allow with \"2-1-3\": it is for global titles (gt:...)"),
+        (&["del", "2-1-3", "--direction", "in"], "--direction with \"2-1-3\": it is for global titles"),
+        (&["add", "gt:44*", "--direction", "both"], "[possible values: in, out, any]"),
+        (&["add", "gt:44*", "--allow", "--on-block", "drop"], "cannot be used with"),
+        (&["export", "--rule", "mine"], "--rule \"mine\": write configured, operator, category1, "),
+        (&["import", "/does/not/exist.csv"], "/does/not/exist.csv: No such file"),
+    ] {
+        refused(&[&["block"], arguments].concat(), 2, message);
+    }
+}
+
+#[test]
+fn a_wrong_line_of_a_list_is_named_and_nothing_is_done() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().display();
+    let text = format!("schema = 1\n[paths]\nrun_dir = \"{path}/run\"\nbpffs = \"{path}/bpf\"\n");
+    let config = write(folder.path(), "c.toml", text);
+    let import = |text: &str| {
+        let list = write(folder.path(), "list.csv", text);
+        let output = ss7guard(&["block", "import", &list, "-c", &config]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), error.replace(&format!("{path}/"), ""))
+    };
+    let wrong =
+        "# ours\n\nentry,does,ends\n2-1-3,,\ngt:44*,deny,\n8-1-1,,\ngt:44*,,4h\n2-1-3,drop,\n2-1-4,,4w\n";
+    assert_eq!(
+        import(wrong),
+        (
+            Some(2),
+            "error: list.csv: 4 lines are wrong\n  \
+             list.csv:5: \"deny\" is nothing that an entry does: write \"neutralise\", \"drop\" or \"allow\"\n  \
+             list.csv:6: point code \"8-1-1\": field 1 is out of range: 0 to 7 in format 3-8-3\n  \
+             list.csv:8: \"2-1-3\" is there already, on line 4: keep one\n  \
+             list.csv:9: \"4w\" is no end: write a time such as 2026-12-24T12:00:00Z, a duration such as 4h, or nothing \
+             for good\n"
+                .to_owned()
+        )
+    );
+    assert_eq!(import("2-1-3\n").0, Some(2));
+    // A right one gets as far as the controller.
+    let (code, error) = import("entry,ends\n2-1-3,\n2-1-4,2001-01-01T00:00:00Z\n");
+    assert_eq!(code, Some(4), "{error}");
+    assert!(
+        error.contains("note: list.csv: 1 entries have ended already and are left out (line 3)"),
+        "{error}"
+    );
+    assert!(error.contains("the controller is not running"), "{error}");
+}
+
+#[test]
 fn without_a_controller_the_clients_say_so() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().display();

@@ -209,10 +209,16 @@ impl Exchange {
                 None => {
                     let differing = self.counts.added + self.counts.renewed;
                     lists.check_room(self.codes, differing - self.codes, true)?;
+                    let going = if self.replaces {
+                        lists.count_where(|detail| is_ours(detail, now_ns)).saturating_sub(self.kept)
+                    } else {
+                        0
+                    };
                     if self.dry_run {
-                        let ours = lists.count_where(|detail| is_ours(detail, now_ns));
-                        self.counts.removed = if self.replaces { ours.saturating_sub(self.kept) } else { 0 };
+                        self.counts.removed = going;
                         slice.counts = Some(self.counts);
+                    } else if differing + going == 0 {
+                        self.step = Step::Telling;
                     } else {
                         self.step = Step::Staging(lists.begin()?, None);
                     }
