@@ -17,7 +17,7 @@ use crate::corpus::binary;
 use crate::netns::{HOST_INTERFACE, Namespace};
 
 /// How long a controller may take until it is ready: an emulated machine verifies the programs for a while.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// A firewall's files, and its controller while that runs.
 pub struct Firewall<'a> {

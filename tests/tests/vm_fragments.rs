@@ -5,11 +5,12 @@ use ss7guard_lab::netns::{HOST_INTERFACE, WORLD_INTERFACE};
 use ss7guard_lab::traffic::Kind;
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::scene::{
-    BLOCKED, Form, INNOCENT, Scene, bare_wire, block, carrying, check_beat_ack, check_delivered,
+    self, BLOCKED, Form, INNOCENT, Scene, WORLD, bare_wire, block, carrying, check_beat_ack, check_delivered,
+    check_plain_beat_ack,
 };
 
 /// Messages of about 1,290 octets on each way; each fifth one is blocked. Three chunks each, as the caller has seen to.
-fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
+fn long_messages(mtu: Option<&str>, max_segment: Option<u32>, plain: bool) {
     const MESSAGES: u32 = 100;
     const LONG: usize = 1_250;
     let is_blocked = |id: u32| id % 5 == 2;
@@ -18,7 +19,8 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
         wire.host.ip(&["link", "set", HOST_INTERFACE, "mtu", mtu]).expect("mtu");
         wire.world.ip(&["link", "set", WORLD_INTERFACE, "mtu", mtu]).expect("mtu");
     }
-    let scene = Scene::start(&wire, &wire.host, &block("neutralise"), max_segment).expect("scene");
+    let rest = format!("{}{}", block("neutralise"), if plain { scene::plain(WORLD) } else { String::new() });
+    let scene = Scene::start(&wire, &wire.host, &rest, max_segment).expect("scene");
     let capture = Capture::start(&wire.host, HOST_INTERFACE).expect("capture");
     let innocent = || (0..MESSAGES).filter(|id| !is_blocked(*id));
     for id in 0..MESSAGES {
@@ -46,7 +48,8 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
     assert_eq!(answers.len(), blocked);
     for answer in answers {
         assert!(answer.octets.len() > LONG, "put together by the kernel: {} octets", answer.octets.len());
-        check_beat_ack(&answer.octets).expect("a well-formed message");
+        let checked = if plain { check_plain_beat_ack } else { check_beat_ack }(&answer.octets);
+        checked.expect("the form that was asked for");
     }
     let chunks = capture.chunks();
     let first: Vec<_> = chunks.iter().filter(|chunk| chunk.begins && !chunk.ends).collect();
@@ -55,17 +58,29 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
     println!("{} first fragments, {rewritten} of them rewritten, {later} later ones", first.len());
     assert_eq!((first.len(), rewritten), (2 * MESSAGES as usize, 2 * blocked));
     assert!(later >= 2 * first.len(), "three chunks a message");
-    println!("checksums: {} packets, all right", capture.check_checksums().expect("checksums"));
+    println!("tshark: {} packets, all good", capture.check_with_tshark().expect("checksums"));
 }
 
 #[test]
 #[ignore = "for the guest of `cargo xtask test vm`"]
 fn fragments_in_one_packet() {
-    long_messages(None, Some(500));
+    long_messages(None, Some(500), false);
+}
+
+#[test]
+#[ignore = "for the guest of `cargo xtask test vm`"]
+fn fragments_in_one_packet_in_the_plain_form() {
+    long_messages(None, Some(500), true);
 }
 
 #[test]
 #[ignore = "for the guest of `cargo xtask test vm`"]
 fn fragments_in_a_packet_each() {
-    long_messages(Some("576"), None);
+    long_messages(Some("576"), None, false);
+}
+
+#[test]
+#[ignore = "for the guest of `cargo xtask test vm`"]
+fn fragments_in_a_packet_each_in_the_plain_form() {
+    long_messages(Some("576"), None, true);
 }

@@ -1,10 +1,11 @@
 //! A sender that leaves the checksum to its interface: the field is 0 when the firewall sees it, and stays so.
 
-use ss7guard_lab::capture::{Capture, sctp};
+use ss7guard_lab::capture::{Capture, chunks, sctp};
 use ss7guard_lab::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
 use ss7guard_lab::vm::node::kind;
 use ss7guard_lab::vm::scene::{
-    BLOCKED, Behind, Form, INNER_INTERFACE, INNOCENT, Scene, block, check_delivered, message, offload,
+    BEHIND_INTERFACE, BLOCKED, Behind, Form, INNER_INTERFACE, INNOCENT, Scene, block, check_delivered,
+    message, offload,
 };
 
 /// Messages of a sender with checksum offload to receivers in a namespace; half of them blocked.
@@ -30,9 +31,8 @@ fn offloaded(wire: &Wire, receivers: &Namespace) {
     scene.check_unnoticed(false).expect("unnoticed");
     // Otherwise this case shows nothing.
     let frames = capture.frames();
-    let rewritten = frames.iter().filter(|frame| {
-        ss7guard_lab::capture::chunks(frame).iter().any(|chunk| chunk.kind() == Some(kind::BEAT_ACK))
-    });
+    let rewritten =
+        frames.iter().filter(|frame| chunks(frame).iter().any(|chunk| chunk.kind() == Some(kind::BEAT_ACK)));
     let without = rewritten.filter(|frame| sctp(frame).is_some_and(|packet| packet[8..12] == [0; 4])).count();
     println!("{without} rewritten packets without a checksum");
     assert!(without > 0, "no packet came without a checksum: the offload does not work here");
@@ -56,5 +56,10 @@ fn without_a_checksum_over_a_bridge_that_completes_it() {
         wire.host.ip(&["link", "set", interface, "master", BRIDGE]).expect("bridge");
     }
     wire.host.ip(&["link", "set", BRIDGE, "up"]).expect("bridge");
+    let forwarded = Capture::start(&behind.namespace, BEHIND_INTERFACE).expect("capture");
     offloaded(&wire, &behind.namespace);
+    let rewritten = forwarded.chunks().iter().filter(|chunk| chunk.is_beat_ack()).count();
+    // Forty, and the answers to our own BEATs go the other way.
+    assert!(rewritten >= 40, "{rewritten} rewritten chunks were forwarded");
+    println!("tshark: {} packets, all good", forwarded.check_with_tshark().expect("checksums"));
 }

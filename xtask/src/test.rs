@@ -14,7 +14,7 @@ use crate::setup::{self, Need};
 use crate::vm::{self, Job, Series};
 
 /// How long the tests may take under one kernel; several times what they need on two idle cores.
-const GUEST_PATIENCE: Duration = Duration::from_secs(1_200);
+const GUEST_PATIENCE: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tier {

@@ -6,3 +6,4 @@ pub mod node;
 pub mod relay;
 pub mod scene;
 pub mod sctp;
+pub mod straight;

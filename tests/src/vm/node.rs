@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::netns::Namespace;
-use crate::vm::sctp::{Association, Listener, Message, Statistics};
+use crate::vm::sctp::{Association, Listener, Message, Options, Statistics};
 use crate::{m3ua, traffic};
 
 /// How long anything in an emulated machine may take.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often the end of a node is looked for.
 const TICK: Duration = Duration::from_millis(200);
@@ -61,8 +61,8 @@ impl Waiting {
     ///
     /// # Errors
     /// It cannot listen.
-    pub fn at(namespace: &Namespace, local: SocketAddr) -> Result<Self> {
-        Ok(Self { listener: Listener::bind(namespace, local)? })
+    pub fn at(namespace: &Namespace, local: SocketAddr, options: Options) -> Result<Self> {
+        Ok(Self { listener: Listener::bind(namespace, local, options)? })
     }
 
     /// The node that has connected. It answers maintenance as a gateway.
@@ -83,9 +83,9 @@ impl Node {
         namespace: &Namespace,
         local: SocketAddr,
         remote: SocketAddr,
-        max_segment: Option<u32>,
+        options: Options,
     ) -> Result<Self> {
-        Self::over(Association::connect(namespace, local, remote, max_segment)?, false)
+        Self::over(Association::connect(namespace, local, remote, options)?, false)
     }
 
     /// Becomes active for a routing context, as an application server process.

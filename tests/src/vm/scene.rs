@@ -11,7 +11,7 @@ use crate::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
 use crate::traffic::Kind;
 use crate::vm::gateway::{self, B_POINT_CODE, Gateway};
 use crate::vm::node::{Node, Waiting, kind};
-use crate::vm::sctp;
+use crate::vm::sctp::{self, Options};
 
 /// Address of the peer in the world.
 pub const WORLD: &str = "10.7.0.11";
@@ -203,16 +203,17 @@ impl<'a> Scene<'a> {
         max_segment: Option<u32>,
     ) -> Result<Self> {
         const C_PORT: u16 = 10_003;
+        let options = Options { max_segment, ..Options::default() };
         let mut firewall = Firewall::new(&wire.host, NETWORK, rest)?;
         firewall.start()?;
         let gateway = Gateway::start(receivers, WORLD, HOST)?;
         let (a_at, b_at) = (at(WORLD, gateway::A_PORT), at("127.0.0.1", gateway::B_PORT));
-        let b = Node::connect(receivers, b_at, at("127.0.0.1", gateway::PORT), None)?;
+        let b = Node::connect(receivers, b_at, at("127.0.0.1", gateway::PORT), Options::default())?;
         b.activate(gateway::B_CONTEXT)?;
-        let a = Node::connect(&wire.world, a_at, at(HOST, gateway::PORT), max_segment)?;
+        let a = Node::connect(&wire.world, a_at, at(HOST, gateway::PORT), options)?;
         a.activate(gateway::A_CONTEXT)?;
-        let waiting = Waiting::at(receivers, at(HOST, READER_PORT))?;
-        let c = Node::connect(&wire.world, at(WORLD, C_PORT), at(HOST, READER_PORT), max_segment)?;
+        let waiting = Waiting::at(receivers, at(HOST, READER_PORT), Options::default())?;
+        let c = Node::connect(&wire.world, at(WORLD, C_PORT), at(HOST, READER_PORT), options)?;
         let reader = waiting.accept()?;
         c.activate(gateway::A_CONTEXT)?;
         Ok(Self { a, b, c, reader, gateway, firewall, world: &wire.world, receivers })
@@ -255,17 +256,49 @@ impl<'a> Scene<'a> {
             );
             ensure!(lost || statistics.retransmitted == 0, "{name}: {statistics:?}");
         }
-        for (namespace, who) in [(self.world, "world"), (self.receivers, "receivers")] {
-            for name in ["SctpAborteds", "SctpChecksumErrors"] {
-                let count = sctp::counter(namespace, name)?;
-                ensure!(count == 0, "{who}: {name} {count}");
-            }
-        }
+        check_counters(self.world)?;
+        check_counters(self.receivers)?;
         let log = self.gateway.log()?;
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
         ensure!(errors.is_empty(), "osmo-stp: {}", errors.join("\n"));
         Ok(())
     }
+}
+
+/// Checks that the kernel's SCTP has counted no abort and no wrong checksum in a namespace.
+///
+/// # Errors
+/// It has.
+pub fn check_counters(namespace: &Namespace) -> Result<()> {
+    for name in ["SctpAborteds", "SctpChecksumErrors"] {
+        let count = sctp::counter(namespace, name)?;
+        ensure!(count == 0, "{}: {name} {count}", namespace.name());
+    }
+    Ok(())
+}
+
+/// Makes the blocked messages of the peer at an address keep their parameters.
+#[must_use]
+pub fn plain(address: &str) -> String {
+    format!(
+        "[[peer]]\nname = \"plain\"\naddress = \"{address}\"\nside = \"interconnect\"\n\
+         neutralise_as = \"beat_ack_plain\"\n"
+    )
+}
+
+/// The same in the form `beat_ack_plain`: class and type are those of a BEAT ACK, the parameters are those of DATA.
+///
+/// # Errors
+/// It is another message.
+pub fn check_plain_beat_ack(octets: &[u8]) -> Result<()> {
+    let len = u32::try_from(octets.len())?;
+    let header = [&[1, 0, 3, 6], &len.to_be_bytes()[..]].concat();
+    ensure!(octets.get(..8) == Some(&header[..]), "header {:02x?}, {len} octets", octets.get(..8));
+    let mut data = octets.to_vec();
+    data[2..4].copy_from_slice(&[1, 1]);
+    let opc = m3ua::read_data(&data).map(|(opc, _)| opc);
+    ensure!(opc == Some(BLOCKED), "the parameters of DATA are gone: {:02x?}", octets.get(..32));
+    Ok(())
 }
 
 /// Checks that a blocked message arrived as a Heartbeat Acknowledgement that a receiver may pass over: one parameter,

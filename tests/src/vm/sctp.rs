@@ -21,8 +21,10 @@ mod number {
     pub(super) const INITMSG: i32 = 2;
     pub(super) const NODELAY: i32 = 3;
     pub(super) const MAXSEG: i32 = 13;
+    pub(super) const FRAGMENT_INTERLEAVE: i32 = 18;
     pub(super) const RECVRCVINFO: i32 = 32;
     pub(super) const GET_ASSOC_STATS: i32 = 112;
+    pub(super) const INTERLEAVING_SUPPORTED: i32 = 125;
     /// Types of control messages.
     pub(super) const SNDINFO: i32 = 2;
     pub(super) const RCVINFO: i32 = 3;
@@ -88,6 +90,15 @@ pub struct Statistics {
     pub sent: u64,
 }
 
+/// What an end of an association does otherwise than by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// No chunk carries more octets.
+    pub max_segment: Option<u32>,
+    /// It offers I-DATA (RFC 8260).
+    pub interleaving: bool,
+}
+
 /// One association.
 #[derive(Debug)]
 pub struct Association {
@@ -95,7 +106,7 @@ pub struct Association {
 }
 
 impl Association {
-    /// Connects from `local` to `remote`, in a namespace; with `max_segment`, no chunk carries more octets.
+    /// Connects from `local` to `remote`, in a namespace.
     ///
     /// # Errors
     /// The kernel has no SCTP, or nobody answers.
@@ -103,14 +114,10 @@ impl Association {
         namespace: &Namespace,
         local: SocketAddr,
         remote: SocketAddr,
-        max_segment: Option<u32>,
+        options: Options,
     ) -> Result<Self> {
         namespace.inside(|| {
-            let socket = socket()?;
-            if let Some(octets) = max_segment {
-                // `struct sctp_assoc_value`: an association, which is this one, and the value.
-                set(&socket, number::MAXSEG, &[0u32, octets])?;
-            }
+            let socket = socket(local, options)?;
             rustix::net::bind(&socket, &local).with_context(|| format!("bind {local}"))?;
             rustix::net::connect(&socket, &remote).with_context(|| format!("connect {local} to {remote}"))?;
             Ok(Self { socket })
@@ -213,9 +220,9 @@ impl Listener {
     ///
     /// # Errors
     /// The kernel has no SCTP, or the address is taken.
-    pub fn bind(namespace: &Namespace, local: SocketAddr) -> Result<Self> {
+    pub fn bind(namespace: &Namespace, local: SocketAddr, options: Options) -> Result<Self> {
         namespace.inside(|| {
-            let socket = socket()?;
+            let socket = socket(local, options)?;
             rustix::net::bind(&socket, &local).with_context(|| format!("bind {local}"))?;
             rustix::net::listen(&socket, 8)?;
             Ok(Self { socket })
@@ -236,15 +243,24 @@ impl Listener {
     }
 }
 
-fn socket() -> Result<OwnedFd> {
+fn socket(local: SocketAddr, options: Options) -> Result<OwnedFd> {
+    let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol = RawProtocol::new(u32::from(SCTP)).map(Protocol::from_raw);
-    let socket =
-        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)
-            .context("an SCTP socket: has the kernel the module sctp?")?;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)
+        .context("an SCTP socket: has the kernel the module sctp?")?;
     // `struct sctp_initmsg`: streams out and in, attempts and greatest RTO as the system has them.
     set(&socket, number::INITMSG, &[17u16, 17, 0, 0])?;
     set(&socket, number::NODELAY, &1i32)?;
     set(&socket, number::RECVRCVINFO, &1i32)?;
+    // `struct sctp_assoc_value`: an association, which is this one, and the value.
+    if let Some(octets) = options.max_segment {
+        set(&socket, number::MAXSEG, &[0u32, octets])?;
+    }
+    if options.interleaving {
+        std::fs::write("/proc/sys/net/sctp/intl_enable", "1").context("net.sctp.intl_enable")?;
+        set(&socket, number::FRAGMENT_INTERLEAVE, &1i32)?;
+        set(&socket, number::INTERLEAVING_SUPPORTED, &[0u32, 1])?;
+    }
     Ok(socket)
 }
 
