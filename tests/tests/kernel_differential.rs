@@ -119,15 +119,8 @@ fn kernel_and_host_agree_on_mutated_frames() {
         host.follow(&request.detail(0));
     }
     // Entries at several digits of the seeds' calling number, so that mutations meet each of them.
-    let title = |digits: &str, action: Action, flags| TitleDetail {
-        expires_at: 0,
-        symbols: Symbols::from_ascii(digits.as_bytes()).expect("digits").0,
-        rule_id: 9,
-        parent: [0; 2],
-        action: action as u8,
-        used: 1,
-        halves: abi::BOTH_HALVES,
-        flags,
+    let title = |digits: &str, action: Action, flags| {
+        TitleDetail::new(Symbols::from_ascii(digits.as_bytes()).expect("digits"), action, flags, 9)
     };
     for entry in [
         title("15550100", Action::Pass, direction::BOTH),

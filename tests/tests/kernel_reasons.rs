@@ -57,15 +57,8 @@ fn odd_title(step: isize, value: u8) -> Vec<u8> {
 
 /// The list of calling global titles.
 fn titles() -> Vec<TitleDetail> {
-    let entry = |digits: &str, action: Action, flags| TitleDetail {
-        expires_at: 0,
-        symbols: Symbols::from_ascii(digits.as_bytes()).expect("digits").0,
-        rule_id: 8,
-        parent: [0; 2],
-        action: action as u8,
-        used: 1,
-        halves: abi::BOTH_HALVES,
-        flags,
+    let entry = |digits: &str, action: Action, flags| {
+        TitleDetail::new(Symbols::from_ascii(digits.as_bytes()).expect("digits"), action, flags, 8)
     };
     vec![
         entry("4477", Action::Neutralise, direction::BOTH),

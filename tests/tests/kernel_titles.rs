@@ -32,16 +32,12 @@ fn digits(random: &mut Random, most: usize) -> String {
 
 fn entry(random: &mut Random, rule_id: u32) -> TitleDetail {
     let exact = if random.below(3) == 0 { TitleDetail::EXACT } else { 0 };
-    TitleDetail {
-        expires_at: 0,
-        symbols: Symbols::from_ascii(digits(random, 15).as_bytes()).expect("digits").0,
+    TitleDetail::new(
+        Symbols::from_ascii(digits(random, 15).as_bytes()).expect("digits"),
+        [Action::Drop, Action::Drop, Action::Pass][random.below(3)],
+        exact | [direction::BOTH, direction::BOTH, direction::IN, direction::OUT][random.below(4)],
         rule_id,
-        parent: [0; 2],
-        action: [Action::Drop, Action::Drop, Action::Pass][random.below(3)] as u8,
-        used: 1,
-        halves: abi::BOTH_HALVES,
-        flags: exact | [direction::BOTH, direction::BOTH, direction::IN, direction::OUT][random.below(4)],
-    }
+    )
 }
 
 /// Judges messages from random numbers as kernel and host do.

@@ -30,6 +30,8 @@ fn loses(times: u32) -> impl FnMut(&[Chunk]) -> bool + Send + 'static {
 /// A scene with a relay between the firewall and the receivers.
 fn with_relay(wire: &Wire, times: u32, plain: bool, work: impl FnOnce(&Scene, &Relay)) {
     let behind = Behind::new(wire).expect("namespace");
+    // The host has lost its address, and is to know by which interface its peer is reached.
+    wire.host.ip(&["route", "add", WORLD, "dev", HOST_INTERFACE]).expect("route");
     let relay =
         Relay::start(&wire.host, HOST_INTERFACE, INNER_INTERFACE, Box::new(loses(times))).expect("relay");
     let rest = format!("{}{}", block("neutralise"), if plain { scene::plain(WORLD) } else { String::new() });

@@ -59,16 +59,8 @@ fn host(mode: Mode) -> Host {
     let flags = fresh.flags | config_flag::GT_LIST;
     let mut host = Host::new(Config { mode: mode as u8, flags, ..fresh });
     for (digits, action) in TITLES {
-        host.titles.put(TitleDetail {
-            expires_at: 0,
-            symbols: Symbols::from_ascii(digits.as_bytes()).map_or(0, |symbols| symbols.0),
-            rule_id: 7,
-            parent: [0; 2],
-            action: action as u8,
-            used: 1,
-            halves: BOTH_HALVES,
-            flags: direction::BOTH,
-        });
+        let symbols = Symbols::from_ascii(digits.as_bytes()).unwrap_or(Symbols::NONE);
+        host.titles.put(TitleDetail::new(symbols, action, direction::BOTH, 7));
     }
     for (point_code, ni) in BLOCKED {
         host.block(BlockDetail {

@@ -92,6 +92,21 @@ pub struct TitleDetail {
 super::kernel_abi!(TitleDetail, 32);
 
 impl TitleDetail {
+    /// An entry for good, in both halves of the lists; `flags` as in [`TitleDetail::flags`].
+    #[must_use]
+    pub const fn new(digits: Symbols, action: Action, flags: u8, rule_id: u32) -> Self {
+        Self {
+            expires_at: 0,
+            symbols: digits.0,
+            rule_id,
+            parent: [TITLE_NO_SLOT; 2],
+            action: action as u8,
+            used: 1,
+            halves: super::BOTH_HALVES,
+            flags,
+        }
+    }
+
     /// Bit of [`TitleDetail::flags`]: the digits are a whole number, not a prefix.
     pub const EXACT: u8 = 0x10;
 

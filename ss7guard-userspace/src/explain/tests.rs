@@ -329,8 +329,27 @@ fn the_verdict_tells_what_would_change_it() {
     assert!(has("side = \"home\"", Verdict::Allow, "no_rule"), "{changes:?}");
     assert!(has("rules.category1.mode = \"off\"", Verdict::Allow, "no_rule"), "{changes:?}");
     assert!(has("[[block]] pc = \"2-1-3\"", Verdict::Alert, "blocked_point_code"), "{changes:?}");
+    let title = "[[block]] gt = \"447700900123\"";
+    assert!(has(title, Verdict::Alert, "blocked_global_title"), "{changes:?}");
     assert!(
         has("network.mode = \"enforce\" and rules.category1.mode", Verdict::Block, "category1"),
         "{changes:?}"
     );
+}
+
+#[test]
+fn a_blocked_title_is_told_with_what_would_let_it_pass() {
+    let text = "schema = 1\n[network]\nmode = \"enforce\"\n[[block]]\ngt = \"4477*\"\n";
+    let config = Config::from_text(text, Path::new("t")).unwrap();
+    let octets = whole();
+    let subject = Subject::Frame { octets: &octets, number: 1, start_ns: 0, now_ns: 0 };
+    let judgements = verdict::judge(subject, &config, false);
+    assert_eq!(judgements[0].outcome(), (Verdict::Block, "blocked_global_title"));
+    let words = verdict::words(&judgements[0], &config).join("\n");
+    assert!(words.contains("it is stopped") && words.contains("neutralised"), "{words}");
+    let changes = verdict::changes(subject, &config, 0, &judgements[0], false);
+    for setting in ["without the [[block]] entries for global titles", "[[allow]] gt = \"447700900123\""] {
+        let change = changes.iter().find(|change| change.setting == setting).expect(setting);
+        assert_eq!(change.verdict, Verdict::Alert, "{setting}");
+    }
 }

@@ -10,7 +10,7 @@ use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::Remote;
 
 use crate::config::{Agreement, Block, Config, Deployment, OnBlock, Peer, RuleBlock, RuleMode};
-use crate::enforce::Target;
+use crate::enforce::{Directions, Target, TitleTarget, Titles};
 use crate::host::Host;
 use crate::inspect::findings::Finding;
 use crate::inspect::message::Message;
@@ -215,6 +215,7 @@ fn trials(config: &Config, was: &Judgement, reveal: bool) -> Vec<Trial> {
         }
     }
     point_code(config, was, &mut add);
+    global_title(was, reveal, &mut add);
     if let Some(reason) = was.classifier.filter(|reason| reason.class() == Class::Exception) {
         add(format!("exceptions.{} = \"drop\"", reason.as_str()), &|config| {
             config.exceptions.push((reason, Action::Drop));
@@ -238,6 +239,27 @@ fn trials(config: &Config, was: &Judgement, reveal: bool) -> Vec<Trial> {
         trials.push(Trial { setting, config: config.clone(), flipped: true, compound: false });
     }
     trials
+}
+
+/// The settings about the list of calling global titles.
+fn global_title(was: &Judgement, reveal: bool, add: &mut impl FnMut(String, &dyn Fn(&mut Config))) {
+    let Some((digits, subscriber)) = &was.calling else { return };
+    let Some(title) = Titles::exactly(digits) else { return };
+    let entry = |allows| Block {
+        target: Target::Title(TitleTarget { titles: title, directions: Directions::Any, allows }),
+        ttl: None,
+        on_block: OnBlock::Neutralise,
+        reason: String::new(),
+    };
+    let shown = if *subscriber && !reveal { record::mask(digits) } else { digits.clone() };
+    if was.decision.reason == Reason::BlockedGlobalTitle.as_str() {
+        add("without the [[block]] entries for global titles".to_owned(), &|config| {
+            config.blocks.retain(|block| !matches!(block.target, Target::Title(_)));
+        });
+        add(format!("[[allow]] gt = {shown:?}"), &|config| config.blocks.push(entry(true)));
+    } else {
+        add(format!("[[block]] gt = {shown:?}"), &|config| config.blocks.push(entry(false)));
+    }
 }
 
 /// The settings about point codes.
@@ -337,7 +359,8 @@ pub fn words(was: &Judgement, config: &Config) -> Vec<String> {
     }
     if let Some(reason) = was.classifier {
         let action = config.kernel_record().policy(reason.into());
-        let action = if reason == Reason::BlockedPointCode && config.mode == Mode::Monitor {
+        let by_entry = matches!(reason, Reason::BlockedPointCode | Reason::BlockedGlobalTitle);
+        let action = if by_entry && config.mode == Mode::Monitor {
             "reported, since network.mode is \"monitor\""
         } else {
             match action {
@@ -371,7 +394,13 @@ fn meaning(was: &Judgement, config: &Config) -> String {
         Verdict::Block if was.decision.rule == Some(RULE_CATEGORY1) => {
             "its sender is stopped from now on; a message seen first by the controller has passed already"
         }
-        Verdict::Block if was.decision.reason == Reason::BlockedPointCode.as_str() => "it is stopped",
+        Verdict::Block
+            if [Reason::BlockedPointCode, Reason::BlockedGlobalTitle]
+                .iter()
+                .any(|reason| reason.as_str() == was.decision.reason) =>
+        {
+            "it is stopped"
+        }
         Verdict::Block => {
             "it is to be stopped; the controller sees a copy, and the message has passed already"
         }

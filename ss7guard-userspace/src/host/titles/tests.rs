@@ -153,16 +153,12 @@ fn what_lies_beyond_the_message_is_not_read() {
 }
 
 fn entry(digits: &str, exact: bool, action: Action, directions: u8) -> TitleDetail {
-    TitleDetail {
-        expires_at: 0,
-        symbols: Symbols::from_ascii(digits.as_bytes()).expect("digits").0,
-        rule_id: 7,
-        parent: [0; 2],
-        action: action as u8,
-        used: 1,
-        halves: ss7guard_common::abi::BOTH_HALVES,
-        flags: directions | if exact { TitleDetail::EXACT } else { 0 },
-    }
+    TitleDetail::new(
+        Symbols::from_ascii(digits.as_bytes()).expect("digits"),
+        action,
+        directions | if exact { TitleDetail::EXACT } else { 0 },
+        7,
+    )
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ss7guard_common::abi::{BOTH_HALVES, Symbols, TitleDetail, direction};
+use ss7guard_common::abi::{Symbols, TitleDetail, direction};
 use ss7guard_common::verdict::Action;
 use ss7guard_lab::random::Random;
 
@@ -94,16 +94,12 @@ impl Plan {
     /// The entries: each tenth allows, the others drop.
     pub(crate) fn entries(&self) -> Vec<TitleDetail> {
         let entry = |(number, prefix): (usize, &String)| {
-            Some(TitleDetail {
-                expires_at: 0,
-                symbols: Symbols::from_ascii(prefix.as_bytes())?.0,
-                rule_id: 7,
-                parent: [0; 2],
-                action: if number % 10 == 9 { Action::Pass } else { Action::Drop } as u8,
-                used: 1,
-                halves: BOTH_HALVES,
-                flags: direction::BOTH,
-            })
+            Some(TitleDetail::new(
+                Symbols::from_ascii(prefix.as_bytes())?,
+                if number % 10 == 9 { Action::Pass } else { Action::Drop },
+                direction::BOTH,
+                7,
+            ))
         };
         self.listed.iter().enumerate().filter_map(entry).collect()
     }
