@@ -13,6 +13,9 @@ use ss7guard_lab::netns::{HOST_INTERFACE, Wire};
 use ss7guard_lab::vm::scene::NETWORK;
 use tempfile::TempDir;
 
+/// What the kernel says of the mitigation that the verifier knows.
+const SPECTRE: &str = "/sys/devices/system/cpu/vulnerabilities/spectre_v1";
+
 /// A user without rights.
 const NOBODY: u32 = 65_534;
 
@@ -85,6 +88,10 @@ fn stderr(output: &Output) -> String {
 #[test]
 #[ignore = "for the guest of `cargo xtask test vm`"]
 fn three_capabilities_load_and_attach_in_the_driver() {
+    // Without mitigations the verifier of some kernels asks for less.
+    let command_line = fs::read_to_string("/proc/cmdline").expect("/proc/cmdline");
+    assert!(!command_line.contains("mitigations=off"), "{command_line}");
+    println!("spectre_v1: {}", fs::read_to_string(SPECTRE).expect(SPECTRE).trim());
     let wire = Wire::new().expect("wire");
     let service = Service::new();
     let output = service.run(&wire, &NEEDED, &["attach"]);
