@@ -27,7 +27,7 @@ struct Kernel<'a, const EGRESS: bool> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident, $walk:ident, $title:ident, $fragment:ident, $note:ident, $stranger:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $walk:ident, $title:ident, $owner:ident, $fragment:ident, $note:ident, $stranger:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
             fn peer(&mut self, address: &Address) -> Option<Known> {
@@ -93,6 +93,24 @@ macro_rules! kernel_env {
             }
 
             #[inline(always)]
+            fn owner(
+                &mut self,
+                frame: &$reader,
+                _config: &Config,
+                scope: Scope,
+                off: usize,
+                chunk: Chunk,
+                ahead: u32,
+            ) -> u64 {
+                $owner(frame.0, off as u32, chunk.word, scope.0, ahead)
+            }
+
+            #[inline(always)]
+            fn append(&mut self, to: u32, from: u32, have: usize) -> usize {
+                maps::append_split(to, from, have as u32) as usize
+            }
+
+            #[inline(always)]
             fn copy(&mut self, from: u32, to: u32) {
                 maps::copy_split(from, to);
             }
@@ -153,12 +171,23 @@ kernel_env!(
     judge_linear,
     walk_linear,
     title_linear,
+    owner_linear,
     fragment_linear,
     note_linear,
     stranger_linear
 );
-kernel_env!(Paged, false, judge_paged, walk_paged, title_paged, fragment_paged, note_paged, stranger_paged);
-kernel_env!(Skb, true, judge_skb, walk_skb, title_skb, fragment_skb, note_skb, stranger_skb);
+kernel_env!(
+    Paged,
+    false,
+    judge_paged,
+    walk_paged,
+    title_paged,
+    owner_paged,
+    fragment_paged,
+    note_paged,
+    stranger_paged
+);
+kernel_env!(Skb, true, judge_skb, walk_skb, title_skb, owner_skb, fragment_skb, note_skb, stranger_skb);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -280,6 +309,27 @@ extern "C" fn fragment_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32)
     let Some(config) = maps::config() else { return NO_CONFIG };
     let env = &mut Kernel::<false> { config };
     split::fragment(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
+}
+
+/// Whose a fragment ahead is; see [`split::owner`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn owner_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32, ahead: u32) -> u64 {
+    let Some(config) = maps::config() else { return 0 };
+    split::owner(&Linear(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), ahead)
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn owner_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32, ahead: u32) -> u64 {
+    let Some(config) = maps::config() else { return 0 };
+    split::owner(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), ahead)
+}
+
+/// Never called, as the next.
+#[inline(always)]
+const fn owner_skb(_ctx: *mut __sk_buff, _off: u32, _chunk: u32, _scope: u32, _ahead: u32) -> u64 {
+    0
 }
 
 #[inline(never)]

@@ -10,7 +10,7 @@ use ss7guard_common::abi::{
     self, BlockDetail, BlockHits, ClockSample, Config, Moment, PeerEntry, PeerTable, PuntCounter, Split,
     Symbols, TITLE_NO_SLOT, TitleDetail, TitleTables, title_slot,
 };
-use ss7guard_common::classify::split::pick;
+use ss7guard_common::classify::split::{append, pick};
 use ss7guard_common::classify::title::applying;
 use ss7guard_common::classify::{BlockHit, Known};
 use ss7guard_common::neutralise::Form;
@@ -243,6 +243,15 @@ pub fn title_hit(slot: u32) -> Option<BlockHit> {
     let detail = TITLE_DETAIL.get(slot)?;
     let evidence = count_hit(&TITLE_HITS, detail.expires_at, slot);
     Some(BlockHit { rule_id: detail.rule_id, action: detail.action(), evidence })
+}
+
+/// Puts the octets of a later fragment behind those of a message; see [`append`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn append_split(to: u32, from: u32, have: u32) -> u32 {
+    let Some(from) = SPLITS.get(from) else { return 0 };
+    let Some(to) = split(to) else { return 0 };
+    append(to, from, have as usize) as u32
 }
 
 /// Now, as an entry sees it.

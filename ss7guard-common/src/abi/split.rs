@@ -25,6 +25,10 @@ pub mod split_kind {
     pub const LATER: u8 = 2;
     /// As [`FIRST`], and the message is blocked: the second fragment is rewritten whenever it comes.
     pub const BLOCKED: u8 = 3;
+    /// The fragment of this place has come, and goes on whenever it comes again.
+    pub const PASSED: u8 = 4;
+    /// The first fragment came after this one, and the message is blocked: the first is rewritten whenever it comes.
+    pub const STOPPED: u8 = 5;
 }
 
 /// One place.
@@ -41,7 +45,7 @@ pub struct Split {
     pub len: u8,
     /// A number of [`split_kind`].
     pub kind: u8,
-    /// Offset of the routing label in the message, if it is blocked.
+    /// If it is blocked, offset of the routing label in the message; if it is stopped, how many of its octets there are.
     pub label: u8,
     /// Zero.
     pub _pad: [u8; 5],

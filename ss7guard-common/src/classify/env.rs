@@ -93,6 +93,28 @@ pub trait Env<R: ReadAt + ?Sized> {
     /// The place of a message with this owner; see [`split::pick`]. The kernel puts a function call here.
     fn pick(&mut self, base: u32, owner: u64, now: u64, config: &Config) -> u32;
 
+    /// Whose a fragment ahead of this one is; see [`split::owner`]. The kernel puts a function call here.
+    #[inline(always)]
+    fn owner(
+        &mut self,
+        frame: &R,
+        config: &Config,
+        scope: Scope,
+        off: usize,
+        chunk: Chunk,
+        ahead: u32,
+    ) -> u64 {
+        split::owner(frame, config, scope, off, chunk, ahead)
+    }
+
+    /// Puts the octets of a later fragment behind those of a message; see [`split::append`]. The kernel puts a function
+    /// call here.
+    #[inline(always)]
+    fn append(&mut self, to: u32, from: u32, have: usize) -> usize {
+        let Some(from) = self.split(from).map(|held| *held) else { return 0 };
+        self.split(to).map_or(0, |to| split::append(to, &from, have))
+    }
+
     /// Copies the octets of one place to another.
     #[inline(always)]
     fn copy(&mut self, from: u32, to: u32) {

@@ -37,18 +37,39 @@ struct Label {
     network_appearance: Maybe,
 }
 
-/// Place and owner of what is remembered for the fragment that is `ahead` of this one. The fragments of a message have
-/// consecutive TSNs, or with I-DATA one message identifier and consecutive fragment numbers (RFC 8260 §2.1).
+/// Whose the fragment is that is `ahead` of this one, or behind it; 0 if that cannot be told. The fragments of a message
+/// have consecutive TSNs, or with I-DATA one message identifier and consecutive fragment numbers (RFC 8260 §2.1).
 #[inline(always)]
-fn place<R: ReadAt + ?Sized>(
+pub fn owner<R: ReadAt + ?Sized>(
     frame: &R,
     config: &Config,
     scope: Scope,
     off: usize,
-    chunk: &Chunk,
+    chunk: Chunk,
+    ahead: u32,
+) -> u64 {
+    match sctp::user_data(frame, off, &chunk) {
+        Ok(user_data) => hash(frame, config, scope, off, chunk, &user_data, ahead).unwrap_or(0),
+        Err(_) => 0,
+    }
+}
+
+/// The first place that may be an owner's.
+#[inline(always)]
+const fn place(owner: u64) -> u32 {
+    (owner >> 40) as u32 & (SPLIT_SLOTS - 1)
+}
+
+#[inline(always)]
+fn hash<R: ReadAt + ?Sized>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    off: usize,
+    chunk: Chunk,
     user_data: &UserData,
     ahead: u32,
-) -> Option<(u32, u64)> {
+) -> Option<u64> {
     let unordered = u32::from(chunk.flags & data_flag::UNORDERED);
     let mut number = user_data.tsn;
     if chunk.kind == chunk_type::I_DATA {
@@ -69,7 +90,7 @@ fn place<R: ReadAt + ?Sized>(
     // Ports, verification tag.
     hash = mix(hash, frame.be32_at(scope.start())?);
     hash = mix(hash, frame.be32_at(scope.start().wrapping_add(4))?);
-    Some(((hash >> 40) as u32 & (SPLIT_SLOTS - 1), hash | 1))
+    Some(hash | 1)
 }
 
 /// A big-endian word; the index wraps, callers have checked it.
@@ -124,23 +145,28 @@ pub fn fragment<R: ReadAt + ?Sized, E: Env<R>>(
     };
     let begins = chunk.flags & data_flag::BEGIN != 0;
     let avail = off.wrapping_add(chunk.len).wrapping_sub(user_data.payload);
-    let verdict = match place(frame, config, scope, off, &chunk, &user_data, begins as u32) {
-        Some((slot, owner)) if begins => {
+    let owner = env.owner(frame, config, scope, off, chunk, begins as u32);
+    let verdict = if owner == 0 {
+        conclude(config, Code::of(Reason::SctpLaterFragment), env)
+    } else if is_early(frame, config, scope, off, chunk, owner, env) {
+        // For a moment only: SCTP sends it again, and the one that is missing before it.
+        counted(Reason::SctpShortFirstFragment, Action::Drop, env)
+    } else {
+        let now = env.now();
+        let slot = env.pick(place(owner), owner, now, config);
+        let (outcome, len) = if begins {
             first(frame, config, scope, user_data.payload, avail, slot, owner, env)
+        } else {
+            later(frame, config, scope, user_data.payload, avail, slot, owner, env)
+        };
+        if len == 0 {
+            outcome
+        } else if begins {
+            chain(frame, config, scope, off, chunk, slot, len, env)
+        } else {
+            let next = env.owner(frame, config, scope, off, chunk, 1);
+            carry(config, slot, next, len, env)
         }
-        Some((slot, owner)) => {
-            let now = env.now();
-            let slot = env.pick(slot, owner, now, config);
-            let (outcome, len) = later(frame, config, scope, user_data.payload, avail, slot, owner, env);
-            if len != 0
-                && let Some(next) = place(frame, config, scope, off, &chunk, &user_data, 1)
-            {
-                carry(config, slot, next, len, env)
-            } else {
-                outcome
-            }
-        }
-        None => conclude(config, Code::of(Reason::SctpLaterFragment), env),
     };
     env.observe(&Observed { offset: off, chunk, user_data, data: None, verdict });
     verdict
@@ -150,6 +176,54 @@ pub fn fragment<R: ReadAt + ?Sized, E: Env<R>>(
 #[inline(always)]
 fn is_fresh(held: &Split, config: &Config, now: u64) -> bool {
     held.kind != split_kind::FREE && now.wrapping_sub(held.at) < config.linger
+}
+
+/// What is remembered under this owner: a number of [`split_kind`].
+#[inline(always)]
+fn kind<R: ReadAt + ?Sized, E: Env<R>>(config: &Config, owner: u64, env: &mut E) -> u8 {
+    let now = env.now();
+    let slot = env.pick(place(owner), owner, now, config);
+    match env.split(slot) {
+        Some(held) if is_fresh(held, config, now) && held.owner == owner => held.kind,
+        _ => split_kind::FREE,
+    }
+}
+
+/// How far fragments that came too early are looked for.
+const REACH: u32 = 3;
+
+/// Whether another fragment of this message, which the judgement needs first, is missing while this one comes or has
+/// come: a first one whose second is missing while a further one has passed already, or a further one while the one
+/// behind the known ones is missing. If these passed, nothing would be left to be rewritten.
+#[inline(always)]
+fn is_early<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    off: usize,
+    chunk: Chunk,
+    owner: u64,
+    env: &mut E,
+) -> bool {
+    if kind(config, owner, env) != split_kind::FREE {
+        return false;
+    }
+    let begins = chunk.flags & data_flag::BEGIN != 0;
+    let mut step = 1;
+    while step <= REACH {
+        // Two or more ahead of a first one; one or more behind a further one.
+        let (ahead, tells) = if begins {
+            (step.wrapping_add(1), split_kind::LATER)
+        } else {
+            (step.wrapping_neg(), split_kind::FIRST)
+        };
+        let other = env.owner(frame, config, scope, off, chunk, ahead);
+        if other != 0 && kind(config, other, env) == tells {
+            return true;
+        }
+        step = step.wrapping_add(1);
+    }
+    false
 }
 
 /// Places that a message may have, one after the other.
@@ -173,7 +247,7 @@ pub fn pick<'a>(
         if fresh && held.owner == owner {
             return slot;
         }
-        if !found && (!fresh || held.kind == split_kind::LATER) {
+        if !found && (!fresh || is_spare(held)) {
             free = slot;
             found = true;
         }
@@ -181,7 +255,14 @@ pub fn pick<'a>(
     free
 }
 
-/// Judges a first fragment.
+/// Whether what a place holds may give way to what is more.
+#[inline(always)]
+const fn is_spare(held: &Split) -> bool {
+    held.kind == split_kind::LATER || held.kind == split_kind::PASSED
+}
+
+/// Judges a first fragment. If it and the second one do not show the label: how many octets of the message are there,
+/// for [`chain`], and no judgement.
 #[inline(always)]
 #[expect(
     clippy::too_many_arguments,
@@ -196,26 +277,33 @@ fn first<R: ReadAt + ?Sized, E: Env<R>>(
     slot: u32,
     owner: u64,
     env: &mut E,
-) -> ChunkVerdict {
+) -> (ChunkVerdict, usize) {
     let alone = Code::of(Reason::SctpShortFirstFragment);
     let now = env.now();
-    let slot = env.pick(slot, owner, now, config);
-    let Some(held) = env.split(slot) else { return conclude(config, alone, env) };
+    let Some(held) = env.split(slot) else { return (conclude(config, alone, env), 0) };
     let fresh = is_fresh(held, config, now);
     let ours = fresh && held.owner == owner;
     let came_late = ours && held.kind == split_kind::LATER;
-    let taken = fresh && !ours && held.kind != split_kind::LATER;
+    let taken = fresh && !ours && !is_spare(held);
     let have = avail.wrapping_add(held.len as usize);
     // Below four octets not even class and type show. No stack is known to do that.
     if taken || avail < 4 || avail > SPLIT_OCTETS {
-        return conclude(config, alone, env);
+        return (conclude(config, alone, env), 0);
+    }
+    if ours && held.kind == split_kind::STOPPED {
+        let have = held.label as usize;
+        return (judged(frame, config, scope, slot, have, env), 0);
     }
     if came_late {
         env.note(frame, slot, 0, payload, avail);
-        let Some(held) = env.split(slot) else { return conclude(config, alone, env) };
-        // Behind the first one's octets, which end before those of the later one.
+        let Some(held) = env.split(slot) else { return (conclude(config, alone, env), 0) };
+        // Behind the first one's octets. No more than there are: this may be done again.
+        let len = held.len as usize;
         let mut at = 0;
         while at < SPLIT_OCTETS {
+            if at >= len {
+                break;
+            }
             let from = SPLIT_LATER_AT.wrapping_add(at) & (SPLIT_ROOM - 1);
             let octet = held.octets.get(from).map_or(0, |octet| *octet);
             // The bound has to be where the verifier sees it.
@@ -225,15 +313,11 @@ fn first<R: ReadAt + ?Sized, E: Env<R>>(
             }
             at = at.wrapping_add(1);
         }
-        held.len = avail as u8;
-        held.kind = split_kind::FIRST;
         held.at = now;
-        let found = label(frame, &held.octets, have);
-        let Some(label) = found else { return conclude(config, alone, env) };
-        return match find(env, scope, &label) {
-            Some(hit) => blocked(config, scope, Reason::BlockedPointCode, hit, env),
-            None => conclude(config, Reason::SctpFirstFragment.into(), env),
-        };
+        if label(frame, &held.octets, have).is_none() {
+            return (ChunkVerdict(0), have);
+        }
+        return (judged(frame, config, scope, slot, have, env), 0);
     }
     if !ours {
         held.owner = owner;
@@ -243,7 +327,102 @@ fn first<R: ReadAt + ?Sized, E: Env<R>>(
         env.note(frame, slot, 0, payload, avail);
     }
     // Judged with the second fragment.
-    counted(Reason::SctpShortFirstFragment, Action::Punt, env)
+    (counted(Reason::SctpShortFirstFragment, Action::Punt, env), 0)
+}
+
+/// Judges a message whose first fragment is at hand, by so many octets in this place that show its label.
+#[inline(always)]
+fn judged<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    slot: u32,
+    have: usize,
+    env: &mut E,
+) -> ChunkVerdict {
+    let now = env.now();
+    let Some(held) = env.split(slot) else {
+        return conclude(config, Code::of(Reason::SctpShortFirstFragment), env);
+    };
+    held.at = now;
+    let hit = match label(frame, &held.octets, have) {
+        Some(label) => find(env, scope, &label),
+        None => None,
+    };
+    if let Some(held) = env.split(slot) {
+        held.kind = if hit.is_some() { split_kind::STOPPED } else { split_kind::PASSED };
+        held.label = have as u8;
+    }
+    match hit {
+        Some(hit) => blocked(config, scope, Reason::BlockedPointCode, hit, env),
+        None => conclude(config, Reason::SctpFirstFragment.into(), env),
+    }
+}
+
+/// Goes on with the fragments that came before the first one, which is at hand and shows no label with the second: puts
+/// them behind those until they show it. If one is missing, what is there waits for it.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "as above")]
+fn chain<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    off: usize,
+    chunk: Chunk,
+    slot: u32,
+    mut have: usize,
+    env: &mut E,
+) -> ChunkVerdict {
+    let mut ahead = 2;
+    while ahead <= REACH.wrapping_add(1) {
+        let other = env.owner(frame, config, scope, off, chunk, ahead);
+        if other == 0 || have > SPLIT_OCTETS {
+            break;
+        }
+        if kind(config, other, env) != split_kind::LATER {
+            let beyond = env.owner(frame, config, scope, off, chunk, ahead.wrapping_add(1));
+            if kind(config, beyond, env) == split_kind::LATER {
+                // As in `is_early`.
+                return counted(Reason::SctpShortFirstFragment, Action::Drop, env);
+            }
+            return carry(config, slot, other, have, env);
+        }
+        let now = env.now();
+        let from = env.pick(place(other), other, now, config);
+        let len = env.append(slot, from, have);
+        if len == 0 {
+            break;
+        }
+        have = frame.forget(have.wrapping_add(len), other as u32);
+        let shows = match env.split(slot) {
+            Some(held) => label(frame, &held.octets, have).is_some(),
+            None => false,
+        };
+        if shows {
+            return judged(frame, config, scope, slot, have, env);
+        }
+        ahead = ahead.wrapping_add(1);
+    }
+    conclude(config, Code::of(Reason::SctpShortFirstFragment), env)
+}
+
+/// Puts the octets of a later fragment behind those of a message; gives how many there were.
+#[inline(always)]
+pub fn append(to: &mut Split, from: &Split, have: usize) -> usize {
+    let len = from.len as usize;
+    let mut at = 0;
+    while at < SPLIT_OCTETS {
+        if at >= len {
+            break;
+        }
+        let octet =
+            from.octets.get(SPLIT_LATER_AT.wrapping_add(at) & (SPLIT_ROOM - 1)).map_or(0, |octet| *octet);
+        if let Some(place) = to.octets.get_mut(have.wrapping_add(at) & (SPLIT_ROOM - 1)) {
+            *place = octet;
+        }
+        at = at.wrapping_add(1);
+    }
+    len
 }
 
 /// Judges a fragment that is not a first one. If it still does not show the label: how many octets of the message are
@@ -266,7 +445,11 @@ fn later<R: ReadAt + ?Sized, E: Env<R>>(
     let fresh = is_fresh(held, config, now);
     let len = if avail > SPLIT_OCTETS { SPLIT_OCTETS } else { avail };
     let first_len = held.len as usize;
-    if !fresh || held.kind == split_kind::LATER {
+    let ours = fresh && held.owner == owner;
+    if ours && (held.kind == split_kind::PASSED || held.kind == split_kind::STOPPED) {
+        return (conclude(config, alone, env), 0);
+    }
+    if !fresh || is_spare(held) {
         held.owner = owner;
         held.at = now;
         held.len = len as u8;
@@ -283,7 +466,7 @@ fn later<R: ReadAt + ?Sized, E: Env<R>>(
     let Some(label) = label(frame, &held.octets, have) else { return (ChunkVerdict(0), have) };
     let hit = find(env, scope, &label);
     if let Some(held) = env.split(slot) {
-        held.kind = if hit.is_some() { split_kind::BLOCKED } else { split_kind::FREE };
+        held.kind = if hit.is_some() { split_kind::BLOCKED } else { split_kind::PASSED };
         held.label = label.at as u8;
         held.at = now;
     }
@@ -299,17 +482,17 @@ fn later<R: ReadAt + ?Sized, E: Env<R>>(
 fn carry<R: ReadAt + ?Sized, E: Env<R>>(
     config: &Config,
     slot: u32,
-    (next, owner): (u32, u64),
+    owner: u64,
     len: usize,
     env: &mut E,
 ) -> ChunkVerdict {
     let now = env.now();
-    let next = env.pick(next, owner, now, config);
+    let next = env.pick(place(owner), owner, now, config);
     let taken = match env.split(next) {
-        Some(held) => is_fresh(held, config, now) && held.owner != owner && held.kind != split_kind::LATER,
+        Some(held) => is_fresh(held, config, now) && held.owner != owner && !is_spare(held),
         None => true,
     };
-    if taken || len > SPLIT_OCTETS || next == slot {
+    if owner == 0 || taken || len > SPLIT_OCTETS || next == slot {
         return counted(Reason::SctpShortFirstFragment, Action::Drop, env);
     }
     env.copy(slot, next);
@@ -318,6 +501,9 @@ fn carry<R: ReadAt + ?Sized, E: Env<R>>(
         held.at = now;
         held.len = len as u8;
         held.kind = split_kind::FIRST;
+    }
+    if let Some(held) = env.split(slot) {
+        held.kind = split_kind::PASSED;
     }
     counted(Reason::SctpShortFirstFragment, Action::Punt, env)
 }
@@ -365,9 +551,9 @@ pub fn rewrite<W: WriteAt + ?Sized, E: Env<W>>(
     env: &mut E,
 ) -> Option<Delta> {
     let user_data = sctp::user_data(frame, off, chunk).ok()?;
-    let (slot, owner) = place(frame, config, scope, off, chunk, &user_data, 0)?;
+    let owner = env.owner(frame, config, scope, off, *chunk, 0);
     let now = env.now();
-    let slot = env.pick(slot, owner, now, config);
+    let slot = env.pick(place(owner), owner, now, config);
     let held = env.split(slot)?;
     if held.owner != owner || held.kind != split_kind::BLOCKED {
         return None;
@@ -379,15 +565,17 @@ pub fn rewrite<W: WriteAt + ?Sized, E: Env<W>>(
     if skip > SPLIT_ROOM || count > LABEL_LEN {
         return None;
     }
-    let at = user_data.payload.wrapping_add(skip);
+    // So many octets that end where the label does: behind it the packet may end, before it is the chunk's header.
+    let at = user_data.payload.wrapping_add(skip).wrapping_add(count).wrapping_sub(LABEL_LEN);
+    let kept = LABEL_LEN.wrapping_sub(count);
     let octets: [u8; LABEL_LEN] = frame.read_at(at)?;
     let [a, b, c, d, e, f, g, h, i, j, k, l] = octets;
-    let cut = |word: u32, index: usize| match count.saturating_sub(index) {
-        0 => word,
-        1 => word & 0x00ff_ffff,
-        2 => word & 0x0000_ffff,
-        3 => word & 0x0000_00ff,
-        _ => 0,
+    let cut = |word: u32, index: usize| match kept.saturating_sub(index) {
+        0 => 0,
+        1 => word & 0xff00_0000,
+        2 => word & 0xffff_0000,
+        3 => word & 0xffff_ff00,
+        _ => word,
     };
     let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_be_bytes);
     let [x, y, z] = words;
