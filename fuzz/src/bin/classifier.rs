@@ -115,7 +115,7 @@ fn judge(frame: &[u8], mode: Mode, remote: Remote) -> (FrameVerdict, bool) {
     // Of several blocked messages, the one decides whose entry is due for evidence.
     let (one, other) = (verdict.verdict.reason(), again.verdict.reason());
     // A fragment that came too early is dropped until the one that is missing is there.
-    if one != Some(Reason::SctpShortFirstFragment) {
+    if one != Some(Reason::SctpShortFirstFragment) || !verdict.verdict.drops() {
         assert!(one == other || by_entry(one) && by_entry(other), "{one:?}, then {other:?}");
         assert_eq!(again.verdict.drops(), verdict.verdict.drops());
     }
