@@ -97,6 +97,8 @@ mod tests {
                 reason: Reason::M3uaControl,
                 action: Action::Pass,
                 stream: Some(1),
+                pieces: &[],
+                packets: &[],
             };
             seen.before(&judged)
         };

@@ -4,6 +4,8 @@
 //! a fragment header, as if it had come in one piece. Fragments that overlap with other octets are refused with the
 //! whole packet (RFC 5722 §4, done for both versions): no reading of them would be everybody's.
 
+use std::ops::Range;
+
 use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::wire::ethernet::{self, EtherType};
 
@@ -11,13 +13,16 @@ use crate::reassembly::table::{Limits, Table};
 
 /// Bounds: Linux gives an IPv4 packet 30 s and an IPv6 packet 60 s; a packet has at most 65,535 octets.
 pub(super) const LIMITS: Limits =
-    Limits { octets: 16 << 20, entry_octets: 200_000, overhead: 960, idle_ns: 60_000_000_000 };
+    Limits { octets: 16 << 20, entry_octets: 200_000, overhead: 1088, idle_ns: 60_000_000_000 };
 
 /// Fragments of one packet that are kept.
 const MAX_PIECES: usize = 512;
 
 /// Octets that a piece costs besides its content.
-const PIECE_OVERHEAD: usize = 64;
+const PIECE_OVERHEAD: usize = 96;
+
+/// Frames that are remembered of those that brought the same piece.
+const MAX_FRAMES: usize = 4;
 
 /// What tells the fragments of one packet from others (RFC 791 §3.2, RFC 8200 §4.5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,12 +36,48 @@ struct Key {
 struct Packet {
     /// Octets before the fragmentable part, of the first fragment.
     head: Option<Vec<u8>>,
-    /// Offset and octets, in order, without overlaps.
-    pieces: Vec<(usize, Vec<u8>)>,
+    /// In order, without overlaps.
+    pieces: Vec<Piece>,
     /// Octets of the whole, once the last fragment is here.
     total: Option<usize>,
     /// Whether fragments contradict each other.
     broken: bool,
+}
+
+/// A part of a packet.
+struct Piece {
+    offset: usize,
+    octets: Vec<u8>,
+    /// Numbers of the frames that brought it, from 1; 0 after the last.
+    frames: [u64; MAX_FRAMES],
+}
+
+impl Piece {
+    fn new(offset: usize, octets: &[u8], frame: u64) -> Self {
+        let mut frames = [0; MAX_FRAMES];
+        if let Some(first) = frames.first_mut() {
+            *first = frame;
+        }
+        Self { offset, octets: octets.to_vec(), frames }
+    }
+
+    const fn end(&self) -> usize {
+        self.offset.saturating_add(self.octets.len())
+    }
+
+    /// Another frame brought it.
+    fn again(&mut self, frame: u64) {
+        if let Some(place) = self.frames.iter_mut().find(|place| [0, frame].contains(place)) {
+            *place = frame;
+        }
+    }
+}
+
+impl Packet {
+    /// Numbers of the frames that brought its pieces, in the order of their offset.
+    fn frames(&self) -> Vec<u64> {
+        self.pieces.iter().flat_map(|piece| piece.frames).filter(|frame| *frame != 0).collect()
+    }
 }
 
 /// Where a fragment belongs.
@@ -46,7 +87,19 @@ struct Fragment<'a> {
     more: bool,
     /// Link-layer and IP header as they will be in the whole packet.
     head: Vec<u8>,
+    /// Where the content is in the frame.
+    at: usize,
     content: &'a [u8],
+}
+
+impl Fragment<'_> {
+    /// Where it ends in the packet; `None` if there can be no such fragment: all but the last are of multiples of eight
+    /// octets, and no packet is larger than its length field can say.
+    fn end(&self) -> Option<usize> {
+        let end = self.offset.saturating_add(self.content.len());
+        let sound = end <= usize::from(u16::MAX) && (!self.more || self.content.len().is_multiple_of(8));
+        sound.then_some(end)
+    }
 }
 
 /// What became of a fragment.
@@ -54,10 +107,10 @@ struct Fragment<'a> {
 pub(super) enum Added {
     /// Kept, or of no use.
     Waiting,
-    /// It completed this packet.
-    Whole(Vec<u8>),
-    /// It contradicts another one.
-    Conflict,
+    /// It completed this packet, which these frames brought.
+    Whole(Vec<u8>, Vec<u64>),
+    /// It contradicts another one; these frames brought what there was of the packet, and it.
+    Conflict(Vec<u64>),
 }
 
 /// Packets that are not whole yet.
@@ -82,17 +135,15 @@ impl Fragments {
         self.table.expire(now_ns, |packet| !packet.broken);
     }
 
-    /// Takes the fragment in this frame.
-    pub(super) fn add(&mut self, frame: &[u8], now_ns: u64) -> Added {
+    /// Takes the fragment in the frame with this number.
+    pub(super) fn add(&mut self, number: u64, frame: &[u8], now_ns: u64) -> Added {
         let Some(fragment) = parse(frame) else { return Added::Waiting };
         let counts = &mut self.table.counts;
         counts.pieces = counts.pieces.saturating_add(1);
-        let end = fragment.offset.saturating_add(fragment.content.len());
-        // All but the last are of multiples of eight octets, and no packet is larger than its length field can say.
-        if end > usize::from(u16::MAX) || (fragment.more && fragment.content.len() % 8 != 0) {
+        let Some(end) = fragment.end() else {
             counts.refused = counts.refused.saturating_add(1);
             return Added::Waiting;
-        }
+        };
         let share = fragment.content.len().saturating_add(PIECE_OVERHEAD);
         let Some(packet) = self.table.grow(&fragment.key, share, now_ns) else {
             self.table.counts.refused = self.table.counts.refused.saturating_add(1);
@@ -101,7 +152,7 @@ impl Fragments {
         if packet.broken {
             return Added::Waiting;
         }
-        match place(packet, &fragment, end) {
+        match place(packet, &fragment, end, number) {
             Placed::New => {}
             Placed::Repeated => {
                 self.table.counts.repeated = self.table.counts.repeated.saturating_add(1);
@@ -109,16 +160,19 @@ impl Fragments {
                 return Added::Waiting;
             }
             Placed::Conflict => {
+                let mut frames = packet.frames();
+                frames.push(number);
                 // Kept as broken until its time is over, so that a further fragment does not start it anew.
                 *packet = Packet { broken: true, ..Packet::default() };
                 self.table.counts.conflicts = self.table.counts.conflicts.saturating_add(1);
-                return Added::Conflict;
+                return Added::Conflict(frames);
             }
         }
-        let Some(whole) = whole(packet) else { return Added::Waiting };
+        let Some((whole, _)) = whole(packet) else { return Added::Waiting };
+        let frames = packet.frames();
         self.table.remove(&fragment.key);
         self.table.counts.completed = self.table.counts.completed.saturating_add(1);
-        Added::Whole(whole)
+        Added::Whole(whole, frames)
     }
 }
 
@@ -128,27 +182,52 @@ enum Placed {
     Conflict,
 }
 
-/// Puts a fragment in its place.
-fn place(packet: &mut Packet, fragment: &Fragment<'_>, end: usize) -> Placed {
+/// Where the fragment in a frame lies: its offset in the fragmentable part of the packet, and the octets of the frame that
+/// hold it. `None` if the frame holds no fragment of an IP packet.
+#[must_use]
+pub fn fragment_place(frame: &[u8]) -> Option<(usize, Range<usize>)> {
+    let fragment = parse(frame).filter(|fragment| fragment.more || fragment.offset > 0)?;
+    let end = fragment.at.saturating_add(fragment.content.len());
+    Some((fragment.offset, fragment.at..end))
+}
+
+/// The whole packet of these frames, each with a fragment of it, in any order and as often as they come: as a frame like
+/// its first, and where the fragmentable part begins in it (the octet at offset 0 of [`fragment_place`]). `None` if
+/// something is missing, does not belong to it, or contradicts another fragment. The header checksum of IPv4 is left as
+/// the first fragment has it.
+#[must_use]
+pub fn assemble<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Option<(Vec<u8>, usize)> {
+    let mut packet = Packet::default();
+    let mut key = None;
+    for frame in frames {
+        let fragment = parse(frame)?;
+        let end = fragment.end()?;
+        if matches!(place(&mut packet, &fragment, end, 0), Placed::Conflict)
+            || *key.get_or_insert_with(|| fragment.key.clone()) != fragment.key
+        {
+            return None;
+        }
+    }
+    whole(&packet)
+}
+
+/// Puts the fragment of the frame with this number in its place.
+fn place(packet: &mut Packet, fragment: &Fragment<'_>, end: usize, number: u64) -> Placed {
     if let Some(total) = packet.total
         && (end > total || (!fragment.more && end != total))
     {
         return Placed::Conflict;
     }
-    let at = packet.pieces.partition_point(|(offset, _)| *offset < fragment.offset);
-    if packet
-        .pieces
-        .get(at)
-        .is_some_and(|(offset, octets)| *offset == fragment.offset && octets == fragment.content)
-    {
+    let at = packet.pieces.partition_point(|piece| piece.offset < fragment.offset);
+    let same = |piece: &&mut Piece| piece.offset == fragment.offset && piece.octets == fragment.content;
+    if let Some(piece) = packet.pieces.get_mut(at).filter(same) {
+        piece.again(number);
         return Placed::Repeated;
     }
     let before = at.checked_sub(1).and_then(|before| packet.pieces.get(before));
-    let overlaps = before
-        .is_some_and(|(offset, octets)| offset.saturating_add(octets.len()) > fragment.offset)
-        || packet.pieces.get(at).is_some_and(|(offset, _)| *offset < end);
-    let beyond =
-        packet.pieces.last().is_some_and(|(offset, octets)| offset.saturating_add(octets.len()) > end);
+    let overlaps = before.is_some_and(|piece| piece.end() > fragment.offset)
+        || packet.pieces.get(at).is_some_and(|piece| piece.offset < end);
+    let beyond = packet.pieces.last().is_some_and(|piece| piece.end() > end);
     if overlaps || (!fragment.more && beyond) || packet.pieces.len() >= MAX_PIECES {
         return Placed::Conflict;
     }
@@ -158,26 +237,26 @@ fn place(packet: &mut Packet, fragment: &Fragment<'_>, end: usize) -> Placed {
     if fragment.offset == 0 {
         packet.head = Some(fragment.head.clone());
     }
-    packet.pieces.insert(at, (fragment.offset, fragment.content.to_vec()));
+    packet.pieces.insert(at, Piece::new(fragment.offset, fragment.content, number));
     Placed::New
 }
 
-/// The frame with the whole packet, if nothing is missing.
-fn whole(packet: &Packet) -> Option<Vec<u8>> {
+/// The frame with the whole packet, if nothing is missing, and where the fragmentable part begins in it.
+fn whole(packet: &Packet) -> Option<(Vec<u8>, usize)> {
     let total = packet.total?;
     let mut frame = packet.head.clone()?;
     let head = frame.len();
-    for (offset, octets) in &packet.pieces {
-        if *offset != frame.len().saturating_sub(head) {
+    for piece in &packet.pieces {
+        if piece.offset != frame.len().saturating_sub(head) {
             return None;
         }
-        frame.extend_from_slice(octets);
+        frame.extend_from_slice(&piece.octets);
     }
     if frame.len().saturating_sub(head) != total {
         return None;
     }
     set_length(&mut frame, total)?;
-    Some(frame)
+    Some((frame, head))
 }
 
 /// Writes the length of the whole packet into its IP header.
@@ -221,6 +300,7 @@ fn parse_v4(frame: &[u8], ip: usize) -> Option<Fragment<'_>> {
         offset: usize::from(flags & 0x1fff).saturating_mul(8),
         more: flags & 0x2000 != 0,
         head,
+        at: start,
         content,
     })
 }
@@ -251,7 +331,8 @@ fn parse_v6(frame: &[u8], ip: usize) -> Option<Fragment<'_>> {
         let following = frame.u8_at(at)?;
         let offset_flags = frame.be16_at(at.saturating_add(2))?;
         let identification = frame.be32_at(at.saturating_add(4))?;
-        let content = frame.get(at.saturating_add(8)..end)?;
+        let start = at.saturating_add(8);
+        let content = frame.get(start..end)?;
         let mut head = frame.get(..at)?.to_vec();
         *head.get_mut(next_field)? = following;
         return Some(Fragment {
@@ -260,6 +341,7 @@ fn parse_v6(frame: &[u8], ip: usize) -> Option<Fragment<'_>> {
             offset: usize::from(offset_flags >> 3).saturating_mul(8),
             more: offset_flags & 1 != 0,
             head,
+            at: start,
             content,
         });
     }

@@ -26,10 +26,13 @@ mod associations;
 mod checksum;
 mod ip;
 mod paths;
+mod pieces;
 mod runs;
 mod sctp;
 mod segments;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
@@ -38,6 +41,8 @@ use ss7guard_common::verdict::{Class, Reason};
 use ss7guard_common::wire::sctp::data_flag;
 use ss7guard_common::wire::{Address, Remote, SctpSpan};
 
+pub use ip::{assemble, fragment_place};
+pub use pieces::Piece;
 pub use table::{Counts, Limits};
 
 use crate::host::{Host, complete_message, endpoints};
@@ -81,6 +86,15 @@ pub struct Seen<'a> {
     pub verdict: ChunkVerdict,
     /// What it is.
     pub what: What<'a>,
+    /// The user data chunks that it is made of, in the message's order: the one that was seen, all fragments of the message
+    /// that it completes, or those of all SCCP segments, the first segment's first. Of a segment that comes in chunks with
+    /// other TSNs between them, or again and again in new ones, 64 such stretches are listed; what comes beyond is not.
+    /// Nothing for what is said of a frame.
+    pub pieces: &'a [Piece],
+    /// Numbers of the frames with the IP fragments of the packet that it is in, in the order of their offset, up to four of
+    /// each fragment that came again. Nothing if the packet came whole, or is not whole yet. For a fragment that contradicts
+    /// another ([`What::GaveUp`]): the frames of all that there was of the packet, and its own as the last.
+    pub packets: &'a [u64],
 }
 
 /// What was seen.
@@ -129,6 +143,8 @@ pub struct Reassembler {
     paths: paths::Paths,
     /// User data of the frame at hand.
     chunks: Vec<Observed>,
+    /// Frames of the packet that the frame seen last completed.
+    packets: Vec<u64>,
     given_up: u64,
 }
 
@@ -142,6 +158,8 @@ struct Scene {
     /// M3UA DATA messages so far.
     messages: u32,
     notes: Findings,
+    /// Frames with the IP fragments of the packet at hand.
+    packets: Vec<u64>,
 }
 
 impl Default for Reassembler {
@@ -160,6 +178,7 @@ impl Reassembler {
             segments: segments::Segments::new(budgets.sccp),
             paths: paths::Paths::new(budgets.paths),
             chunks: Vec::new(),
+            packets: Vec::new(),
             given_up: 0,
         }
     }
@@ -192,19 +211,34 @@ impl Reassembler {
             now_ns: arrival.now_ns,
             messages: 0,
             notes: Findings::default(),
+            packets: std::mem::take(&mut self.packets),
         };
+        scene.packets.clear();
         let verdict = self.packet(host, arrival.octets, &mut scene, sink);
         if verdict.verdict.reason() == Some(Reason::IpFragment) {
-            match self.ip.add(arrival.octets, arrival.now_ns) {
-                ip::Added::Whole(packet) => {
+            match self.ip.add(arrival.number, arrival.octets, arrival.now_ns) {
+                ip::Added::Whole(packet, frames) => {
+                    scene.packets = frames;
                     scene.notes.note(Finding::IpFragments, 0);
                     let _ = self.packet(host, &packet, &mut scene, sink);
                 }
                 ip::Added::Waiting => scene.frame(verdict, What::Part, sink),
-                ip::Added::Conflict => scene.frame(verdict, What::GaveUp("ip_fragment_conflict"), sink),
+                ip::Added::Conflict(frames) => {
+                    scene.packets = frames;
+                    scene.frame(verdict, What::GaveUp("ip_fragment_conflict"), sink);
+                }
             }
         }
+        // What is said from here on is about no packet.
+        self.packets = std::mem::take(&mut scene.packets);
         self.account(&scene, verdict, sink);
+    }
+
+    /// Numbers of the frames with the IP fragments of the packet that the frame seen last completed, or contradicted, as in
+    /// [`Seen::packets`]: also of a packet in which there was nothing to be shown.
+    #[must_use]
+    pub fn packets(&self) -> &[u64] {
+        &self.packets
     }
 
     /// Gives up what waited too long, and says so if a table had to let something go.
@@ -283,14 +317,18 @@ impl Reassembler {
             if let Some(member) = origin.and_then(|origin| origin.member) {
                 self.state(member, seen, frame, bad, scene);
             }
+            let piece = origin.map(|origin| Piece::on(&origin.way, seen.user_data.tsn));
+            let own = piece.as_slice();
             if is_whole(seen) || seen.verdict.reason() == Some(Reason::OtherPayload) {
-                self.one(seen, frame, scene, sink);
+                self.one(seen, frame, own, scene, sink);
                 continue;
             }
             let Some(origin) = &origin else { continue };
             match self.sctp.add(origin, seen, frame, bad, scene.now_ns) {
-                sctp::Added::Waiting => scene.chunk(seen, What::Part, sink),
-                sctp::Added::Conflict => scene.chunk(seen, What::GaveUp("sctp_tsn_conflict"), sink),
+                sctp::Added::Waiting => scene.chunk(seen, What::Part, own, sink),
+                sctp::Added::Conflict => {
+                    scene.chunk(seen, What::GaveUp("sctp_tsn_conflict"), own, sink);
+                }
                 sctp::Added::Whole(whole) => self.whole(host, frame, span, &whole, scene, sink),
             }
         }
@@ -340,22 +378,29 @@ impl Reassembler {
         let mut found = None;
         let _ = host.classify(&packet, scene.remote, scene.now_ns, |seen| found = Some(*seen));
         if let Some(seen) = found {
-            self.one(&seen, &packet, scene, sink);
+            self.one(&seen, &packet, &whole.pieces, scene, sink);
         }
         scene.notes = notes;
     }
 
-    /// A chunk with a whole user message.
-    fn one(&mut self, seen: &Observed, frame: &[u8], scene: &mut Scene, sink: &mut dyn FnMut(&Seen<'_>)) {
+    /// A chunk with a whole user message, which came in these pieces.
+    fn one(
+        &mut self,
+        seen: &Observed,
+        frame: &[u8],
+        pieces: &[Piece],
+        scene: &mut Scene,
+        sink: &mut dyn FnMut(&Seen<'_>),
+    ) {
         let Some((data, user_part)) = complete_message(seen, frame) else {
-            return scene.chunk(seen, What::Unread, sink);
+            return scene.chunk(seen, What::Unread, pieces, sink);
         };
         let mut message = Message::decode_as(data, user_part, scene.flavour);
         let end = seen.offset.saturating_add(seen.chunk.len);
         m3ua::note(frame.get(seen.user_data.payload..end).unwrap_or_default(), &mut message.findings);
         message.findings.join(&scene.notes);
         let segment = match (message.outcome, &message.sccp) {
-            (Outcome::Segment, Some(sccp)) => self.segments.add(&message, sccp, scene.now_ns),
+            (Outcome::Segment, Some(sccp)) => self.segments.add(&message, sccp, pieces, scene.now_ns),
             _ => None,
         };
         match (segment, &message.sccp) {
@@ -364,16 +409,16 @@ impl Reassembler {
                 joined.findings.join(&whole.findings);
                 joined.findings.join(&message.findings);
                 joined.findings.note(Finding::SccpSegments, 0);
-                scene.chunk(seen, What::Message(&joined, &whole.data), sink);
+                scene.chunk(seen, What::Message(&joined, &whole.data), &whole.pieces, sink);
             }
-            _ => scene.chunk(seen, What::Message(&message, user_part), sink),
+            _ => scene.chunk(seen, What::Message(&message, user_part), pieces, sink),
         }
     }
 }
 
 impl Scene {
-    /// Shows a chunk.
-    fn chunk(&mut self, seen: &Observed, what: What<'_>, sink: &mut dyn FnMut(&Seen<'_>)) {
+    /// Shows a chunk, or what was put together from these pieces.
+    fn chunk(&mut self, seen: &Observed, what: What<'_>, pieces: &[Piece], sink: &mut dyn FnMut(&Seen<'_>)) {
         let Some(reason) = seen.verdict.reason() else { return };
         let fault = (reason.class() == Class::Exception).then_some(reason.as_str());
         let place = Place {
@@ -386,7 +431,15 @@ impl Scene {
         if matches!(what, What::Message(..)) {
             self.messages = self.messages.saturating_add(1);
         }
-        sink(&Seen { place, stream: Some(seen.user_data.stream), reason, verdict: seen.verdict, what });
+        sink(&Seen {
+            place,
+            stream: Some(seen.user_data.stream),
+            reason,
+            verdict: seen.verdict,
+            what,
+            pieces,
+            packets: &self.packets,
+        });
     }
 
     /// Shows a frame without user data, if the classifier could not judge it.
@@ -406,7 +459,15 @@ impl Scene {
             tsn: None,
             fault: Some(reason.as_str()),
         };
-        sink(&Seen { place, stream: None, reason, verdict: verdict.verdict, what });
+        sink(&Seen {
+            place,
+            stream: None,
+            reason,
+            verdict: verdict.verdict,
+            what,
+            pieces: &[],
+            packets: &self.packets,
+        });
     }
 }
 

@@ -1,7 +1,10 @@
 //! Fragments of user messages, by their number: runs of neighbours that grow together (RFC 9260 §6.9, RFC 8260 §2.2).
 
-/// Octets that a fragment costs besides its content.
-pub(super) const FRAGMENT_OVERHEAD: usize = 96;
+/// Octets that a fragment costs besides its content: [`Fragment`], the room that a growing list keeps free, and the
+/// allocator's own.
+pub(super) const FRAGMENT_OVERHEAD: usize = 112;
+
+const _: () = assert!(2 * size_of::<Fragment>() + 16 <= FRAGMENT_OVERHEAD, "a list grows to twice its size");
 
 /// One fragment.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,8 @@ pub(super) struct Fragment {
     pub(super) belongs: (u16, u32, bool),
     /// PPID, where the fragment has one.
     pub(super) ppid: u32,
+    /// TSN of its chunk.
+    pub(super) tsn: u32,
 }
 
 /// Neighbours without a gap.
@@ -32,8 +37,8 @@ struct Run {
 pub(super) struct Message {
     /// Number of its first fragment.
     pub(super) first: i64,
-    /// Length of each of its fragments.
-    pub(super) lengths: Vec<usize>,
+    /// Length of each of its fragments, and TSN of its chunk.
+    pub(super) fragments: Vec<(usize, u32)>,
     /// PPID of the first fragment.
     pub(super) ppid: u32,
     /// Its octets.
@@ -55,6 +60,8 @@ pub(super) enum Added {
     Repeated,
     /// There already, with other octets.
     Conflict,
+    /// There already, in a chunk with another TSN: nobody sends that.
+    Stray,
     /// It completed this message.
     Whole(Message),
 }
@@ -134,17 +141,23 @@ impl Runs {
     fn again(&mut self, index: usize, number: i64, fragment: &Fragment) -> Option<Added> {
         let (first, run) = self.runs.get_mut(index)?;
         let held = run.fragments.get_mut(usize::try_from(number.saturating_sub(*first)).ok()?)?;
-        if held.octets == fragment.octets && (held.begin, held.end) == (fragment.begin, fragment.end) {
+        let same_chunk = held.tsn == fragment.tsn;
+        if same_chunk
+            && held.octets == fragment.octets
+            && (held.begin, held.end) == (fragment.begin, fragment.end)
+        {
             held.bad_checksum &= fragment.bad_checksum;
             return Some(Added::Repeated);
         }
+        run.conflict = true;
         // A receiver keeps the first that it took; it took none with a wrong checksum.
         if held.bad_checksum && !fragment.bad_checksum {
             held.octets.clone_from(&fragment.octets);
+            held.tsn = fragment.tsn;
             held.bad_checksum = false;
+            return Some(Added::Conflict);
         }
-        run.conflict = true;
-        Some(Added::Conflict)
+        Some(if same_chunk { Added::Conflict } else { Added::Stray })
     }
 
     /// Joins the run at `next` to the one at `index`.
@@ -179,7 +192,7 @@ fn message(first: i64, run: &Run) -> Message {
     }
     Message {
         first,
-        lengths: run.fragments.iter().map(|fragment| fragment.octets.len()).collect(),
+        fragments: run.fragments.iter().map(|fragment| (fragment.octets.len(), fragment.tsn)).collect(),
         ppid: run.fragments.first().map_or(0, |first| first.ppid),
         octets,
         conflict: run.conflict,
@@ -244,6 +257,17 @@ mod tests {
         assert_eq!(runs.add(1, fragment(b"x", true, false)), Added::Conflict);
         let Added::Whole(message) = runs.add(2, fragment(b"b", false, true)) else { panic!() };
         assert_eq!((message.octets.as_slice(), message.conflict, message.mixed), (&b"ab"[..], true, false));
+    }
+
+    #[test]
+    fn a_number_that_comes_in_two_chunks_is_a_contradiction() {
+        let mut runs = Runs::default();
+        runs.add(1, Fragment { tsn: 7, ..fragment(b"a", true, false) });
+        assert_eq!(runs.add(1, Fragment { tsn: 7, ..fragment(b"a", true, false) }), Added::Repeated);
+        assert_eq!(runs.add(1, Fragment { tsn: 8, ..fragment(b"a", true, false) }), Added::Stray);
+        let last = Fragment { tsn: 9, ..fragment(b"b", false, true) };
+        let Added::Whole(message) = runs.add(2, last) else { panic!() };
+        assert_eq!((message.fragments, message.conflict), (vec![(1, 7), (1, 9)], true));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ss7guard_common::classify::Observed;
 use ss7guard_common::wire::sctp::{Ppid, chunk_type, data_flag};
 
 use crate::reassembly::paths::{Origin, Way};
+use crate::reassembly::pieces::Piece;
 use crate::reassembly::runs::{self, FRAGMENT_OVERHEAD, Fragment, Runs};
 use crate::reassembly::table::{Counts, Limits, Table};
 
@@ -41,7 +42,7 @@ enum Series {
 struct Finished {
     series: Series,
     first: i64,
-    /// Hash of each fragment.
+    /// Hash of each fragment with the TSN of its chunk.
     fragments: Vec<u64>,
 }
 
@@ -73,6 +74,8 @@ pub(super) struct Whole {
     /// TSN of the fragment that completed it.
     pub(super) tsn: u32,
     pub(super) stream: u16,
+    /// The chunks of its fragments, in their order.
+    pub(super) pieces: Vec<Piece>,
     pub(super) conflict: bool,
     pub(super) mixed: bool,
     pub(super) bad_checksum: bool,
@@ -83,7 +86,7 @@ pub(super) struct Whole {
 pub(super) enum Added {
     /// Kept, or known already.
     Waiting,
-    /// It contradicts one of a message that was finished before.
+    /// It contradicts one of a message that was finished before, or is no chunk that anybody sends.
     Conflict,
     /// It completed this message.
     Whole(Whole),
@@ -135,6 +138,7 @@ impl Messages {
             // The stream sequence number of an unordered message means nothing (RFC 9260 §3.3.1).
             belongs: (user_data.stream, if unordered { 0 } else { user_data.sequence }, unordered),
             ppid: user_data.ppid.map_or(0, |Ppid(ppid)| ppid),
+            tsn: user_data.tsn,
         };
         let counts = &mut self.table.counts;
         counts.pieces = counts.pieces.saturating_add(1);
@@ -156,7 +160,7 @@ impl Messages {
                 .and_then(<[u8]>::first_chunk)
                 .map_or(0, |fsn| i64::from(u32::from_be_bytes(*fsn))),
         };
-        let hash = self.hasher.hash_one(&fragment.octets);
+        let hash = self.hasher.hash_one((fragment.octets.as_slice(), fragment.tsn));
         if let Some(same) = direction.finished(series, number, hash) {
             self.table.shrink(&origin.way, share);
             return self.known(same);
@@ -174,6 +178,10 @@ impl Messages {
                 let counts = &mut self.table.counts;
                 counts.conflicts = counts.conflicts.saturating_add(1);
                 Added::Waiting
+            }
+            runs::Added::Stray => {
+                self.table.shrink(&origin.way, share);
+                self.known(false)
             }
             runs::Added::Whole(message) => self.whole(origin, series, message, seen),
         }
@@ -203,13 +211,13 @@ impl Messages {
     }
 
     fn whole(&mut self, origin: &Origin, series: Series, message: runs::Message, seen: &Observed) -> Added {
-        let overhead = message.lengths.len().saturating_mul(FRAGMENT_OVERHEAD);
+        let overhead = message.fragments.len().saturating_mul(FRAGMENT_OVERHEAD);
         self.table.shrink(&origin.way, message.octets.len().saturating_add(overhead));
         let mut rest = message.octets.as_slice();
-        let mut fragments = Vec::with_capacity(message.lengths.len());
-        for len in &message.lengths {
+        let mut fragments = Vec::with_capacity(message.fragments.len());
+        for (len, tsn) in &message.fragments {
             let (fragment, after) = rest.split_at_checked(*len).unwrap_or((rest, &[]));
-            fragments.push(self.hasher.hash_one(fragment));
+            fragments.push(self.hasher.hash_one((fragment, *tsn)));
             rest = after;
         }
         self.remember(origin, Finished { series, first: message.first, fragments });
@@ -224,6 +232,7 @@ impl Messages {
             ppid: message.ppid,
             tsn: seen.user_data.tsn,
             stream: seen.user_data.stream,
+            pieces: message.fragments.iter().map(|(_, tsn)| Piece::on(&origin.way, *tsn)).collect(),
             conflict: message.conflict,
             mixed: message.mixed,
             bad_checksum: message.bad_checksum,

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::host::{Host, endpoints};
 use crate::inspect::message::Message;
 use crate::inspect::record::Place;
-use crate::reassembly::{Arrival, Reassembler, Seen, What};
+use crate::reassembly::{Arrival, Piece, Reassembler, Seen, What};
 use crate::screening::{Decision, Direction, Engine, Source, Verdict};
 
 /// One decision with what it is about.
@@ -30,6 +30,10 @@ pub struct Judged<'a> {
     pub action: Action,
     /// Stream of the chunk.
     pub stream: Option<u16>,
+    /// The user data chunks that it is made of, as in [`Seen::pieces`].
+    pub pieces: &'a [Piece],
+    /// Numbers of the frames with the IP fragments of its packet, as in [`Seen::packets`].
+    pub packets: &'a [u64],
 }
 
 /// The classifier's tables, what is unfinished, and the rules.
@@ -79,7 +83,18 @@ impl Pipeline {
             };
             let (place, reason, stream) = (seen.place, seen.reason, seen.stream);
             let action = seen.verdict.action();
-            sink(&Judged { place, direction, message, octets, decision, reason, action, stream });
+            sink(&Judged {
+                place,
+                direction,
+                message,
+                octets,
+                decision,
+                reason,
+                action,
+                stream,
+                pieces: seen.pieces,
+                packets: seen.packets,
+            });
         });
     }
 }
