@@ -34,11 +34,22 @@ pub use title::TitleVerdict;
 pub fn rewrite<W: WriteAt + ?Sized>(
     frame: &mut W,
     verdict: &FrameVerdict,
+    one: impl FnMut(&mut W, usize, Chunk) -> Option<Delta>,
+) -> bool {
+    rewrite_marked(frame, verdict.scope.start(), verdict.end, verdict.marked, one)
+}
+
+/// Rewrites the chunks of the packet from `start` to `end` that are marked, bit 0 being the first, and corrects its
+/// checksum; as [`rewrite`].
+#[inline(always)]
+pub fn rewrite_marked<W: WriteAt + ?Sized>(
+    frame: &mut W,
+    start: usize,
+    end: usize,
+    marked: u32,
     mut one: impl FnMut(&mut W, usize, Chunk) -> Option<Delta>,
 ) -> bool {
-    let end = verdict.end;
-    let start = verdict.scope.start();
-    let mut left = verdict.marked;
+    let mut left = marked;
     let mut sum = Delta::default();
     let mut off = start.wrapping_add(sctp::HEADER_LEN);
     for _ in 0..sctp::MAX_CHUNKS {
@@ -165,6 +176,7 @@ fn packet<R: ReadAt + ?Sized, E: Env<R>>(
                 verdict = env.fragment(frame, config, scope, off, chunk);
             }
             result.join(verdict, off, chunk.len);
+            result.verdict.0 |= ChunkVerdict::USER_DATA;
             let neutralises = (verdict.0 >> ChunkVerdict::NEUTRALISE_SHIFT) as u32 & 1;
             result.marked |= neutralises.wrapping_shl(turn as u32);
         }

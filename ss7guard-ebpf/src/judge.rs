@@ -20,9 +20,18 @@ use ss7guard_common::wire::{Address, Maybe, Remote};
 use crate::packet::{Linear, Paged, Skb};
 use crate::{maps, punt};
 
-/// Lists and counters of the kernel. `EGRESS` is the direction.
+/// Lists and counters of the kernel. `EGRESS`: the frame leaves through tc, and is only looked at.
 struct Kernel<'a, const EGRESS: bool> {
     config: &'a Config,
+    /// Whether it counts as one that comes from home.
+    out: bool,
+}
+
+impl<'a, const EGRESS: bool> Kernel<'a, EGRESS> {
+    #[inline(always)]
+    const fn of(config: &'a Config, scope: u32) -> Self {
+        Self { config, out: EGRESS || Scope(scope).remote_is_destination() }
+    }
 }
 
 /// The parts of [`Env`] that do not depend on the reader.
@@ -129,7 +138,7 @@ macro_rules! kernel_env {
 
             #[inline(always)]
             fn count(&mut self, reason: Code, action: Action) {
-                maps::count($egress, reason, action);
+                maps::count(self.out, reason, action);
             }
 
             #[inline(always)]
@@ -196,7 +205,7 @@ const NO_CONFIG: u64 = 0;
 #[unsafe(no_mangle)]
 extern "C" fn judge_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     classify::user_data(&Linear(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
@@ -204,7 +213,7 @@ extern "C" fn judge_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -
 #[unsafe(no_mangle)]
 extern "C" fn judge_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     classify::user_data(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
@@ -212,7 +221,7 @@ extern "C" fn judge_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) ->
 #[unsafe(no_mangle)]
 extern "C" fn judge_skb(ctx: *mut __sk_buff, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
-    let env = &mut Kernel::<true> { config };
+    let env = &mut Kernel::<true>::of(config, scope);
     classify::user_data(&Skb(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
@@ -249,7 +258,7 @@ extern "C" fn walk_skb(ctx: *mut __sk_buff, off: u32, avail: u32, how: u32) -> u
 #[unsafe(no_mangle)]
 extern "C" fn title_linear(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     title::judge(&Linear(ctx), config, Scope(scope), off as usize, len as usize, env).0
 }
 
@@ -257,7 +266,7 @@ extern "C" fn title_linear(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> 
 #[unsafe(no_mangle)]
 extern "C" fn title_paged(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     title::judge(&Paged(ctx), config, Scope(scope), off as usize, len as usize, env).0
 }
 
@@ -265,7 +274,7 @@ extern "C" fn title_paged(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u
 #[unsafe(no_mangle)]
 extern "C" fn title_skb(ctx: *mut __sk_buff, off: u32, len: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<true> { config };
+    let env = &mut Kernel::<true>::of(config, scope);
     title::judge(&Skb(ctx), config, Scope(scope), off as usize, len as usize, env).0
 }
 
@@ -275,7 +284,7 @@ extern "C" fn title_skb(ctx: *mut __sk_buff, off: u32, len: u32, scope: u32) -> 
 #[unsafe(no_mangle)]
 extern "C" fn stranger_linear(ctx: *mut xdp_md, scope: u32) -> u32 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     u32::from(classify::is_stranger(&Linear(ctx), config, Scope(scope), env))
 }
 
@@ -283,7 +292,7 @@ extern "C" fn stranger_linear(ctx: *mut xdp_md, scope: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn stranger_paged(ctx: *mut xdp_md, scope: u32) -> u32 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     u32::from(classify::is_stranger(&Paged(ctx), config, Scope(scope), env))
 }
 
@@ -291,7 +300,7 @@ extern "C" fn stranger_paged(ctx: *mut xdp_md, scope: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn stranger_skb(ctx: *mut __sk_buff, scope: u32) -> u32 {
     let Some(config) = maps::config() else { return 0 };
-    let env = &mut Kernel::<true> { config };
+    let env = &mut Kernel::<true>::of(config, scope);
     u32::from(classify::is_stranger(&Skb(ctx), config, Scope(scope), env))
 }
 
@@ -299,7 +308,7 @@ extern "C" fn stranger_skb(ctx: *mut __sk_buff, scope: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn fragment_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     split::fragment(&Linear(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
@@ -307,7 +316,7 @@ extern "C" fn fragment_linear(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32
 #[unsafe(no_mangle)]
 extern "C" fn fragment_paged(ctx: *mut xdp_md, off: u32, chunk: u32, scope: u32) -> u64 {
     let Some(config) = maps::config() else { return NO_CONFIG };
-    let env = &mut Kernel::<false> { config };
+    let env = &mut Kernel::<false>::of(config, scope);
     split::fragment(&Paged(ctx), config, Scope(scope), off as usize, Chunk::from_word(chunk), env).0
 }
 
@@ -385,7 +394,7 @@ where
     let (end, form) = ((how & 0xffff) as usize, Form::from_u8((how >> 16) as u8));
     let delta = if chunk.flags & data_flag::BEGIN == 0 {
         let Some(config) = maps::config() else { return NOT_REWRITTEN };
-        let env = &mut Kernel::<false> { config };
+        let env = &mut Kernel::<false>::of(config, scope);
         split::rewrite(&mut frame, config, Scope(scope), off, &chunk, end, env)
     } else {
         neutralise::chunk(&mut frame, off, &chunk, end, form)
@@ -432,31 +441,43 @@ const fn wants_more(reason: Reason) -> bool {
     matches!(reason, Reason::FrameTruncated | Reason::Ipv4Malformed | Reason::Ipv6Malformed)
 }
 
+/// What is said of a frame that arrived. `remote` is the end of the packet that is not home.
+#[inline(always)]
+pub fn arrived(ctx: &XdpContext, config: &Config, remote: Remote) -> FrameVerdict {
+    let env = &mut Kernel::<false> { config, out: matches!(remote, Remote::Destination) };
+    let linear = Linear(ctx.ctx);
+    let span = classify::sctp_span(&linear, linear.len());
+    match span {
+        // A frame in several buffers shows here: its SCTP packet ends beyond the linear part.
+        Err(reason) if wants_more(reason) && Paged(ctx.ctx).len() > linear.len() => {
+            let paged = Paged(ctx.ctx);
+            classify::frame(&paged, paged.len(), remote, config, env)
+        }
+        span => classify::located(&linear, span, remote, config, env),
+    }
+}
+
+/// Carries out what a verdict says about messages of a frame; false, and counted, if the frame is to be dropped instead.
+#[inline(always)]
+pub fn carry_out(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict, out: bool) -> bool {
+    if !verdict.rewrites() || rewrite(ctx, config, verdict) {
+        return true;
+    }
+    maps::count(out, Code(verdict.verdict.reason_number() as usize + 1), Action::Drop);
+    false
+}
+
 /// Judges a frame that arrived. Gives the XDP action.
 #[inline(always)]
 pub fn ingress(ctx: &XdpContext) -> u32 {
     let Some(config) = maps::config() else { return xdp_action::XDP_PASS };
-    let env = &mut Kernel::<false> { config };
-    let linear = Linear(ctx.ctx);
-    let span = classify::sctp_span(&linear, linear.len());
-    let verdict = match span {
-        // A frame in several buffers shows here: its SCTP packet ends beyond the linear part.
-        Err(reason) if wants_more(reason) && Paged(ctx.ctx).len() > linear.len() => {
-            let paged = Paged(ctx.ctx);
-            classify::frame(&paged, paged.len(), Remote::Source, config, env)
-        }
-        span => classify::located(&linear, span, Remote::Source, config, env),
-    };
+    let verdict = arrived(ctx, config, Remote::Source);
     trace(ctx, &verdict);
     if verdict.verdict.punts() {
-        punt::ingress(ctx, config, &verdict);
-    }
-    if verdict.verdict.drops() {
-        return xdp_action::XDP_DROP;
+        punt::ingress(ctx, config, &verdict, 0);
     }
     // After the copy: the controller judges what was sent.
-    if verdict.rewrites() && !rewrite(ctx, config, &verdict) {
-        maps::count(false, Code(verdict.verdict.reason_number() as usize + 1), Action::Drop);
+    if verdict.verdict.drops() || !carry_out(ctx, config, &verdict, false) {
         return xdp_action::XDP_DROP;
     }
     xdp_action::XDP_PASS
@@ -466,7 +487,7 @@ pub fn ingress(ctx: &XdpContext) -> u32 {
 #[inline(always)]
 pub fn egress(ctx: &TcContext) {
     let Some(config) = maps::config() else { return };
-    let env = &mut Kernel::<true> { config };
+    let env = &mut Kernel::<true> { config, out: true };
     let skb = Skb(ctx.skb.skb);
     let verdict = classify::frame(&skb, skb.len(), Remote::Destination, config, env);
     trace(ctx, &verdict);
@@ -477,7 +498,7 @@ pub fn egress(ctx: &TcContext) {
 
 /// Logs a verdict; compiled only with the feature `trace`.
 #[inline(always)]
-fn trace<C: aya_ebpf::EbpfContext>(_ctx: &C, _verdict: &FrameVerdict) {
+pub fn trace<C: aya_ebpf::EbpfContext>(_ctx: &C, _verdict: &FrameVerdict) {
     #[cfg(feature = "trace")]
     aya_log_ebpf::debug!(
         _ctx,

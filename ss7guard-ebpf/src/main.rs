@@ -4,11 +4,13 @@
 //!  NIC ── ss7guard_xdp ──┐                         ┌─ maps.rs     lists, counters, configuration
 //!                        ├─ packet.rs ─ judge.rs ──┤
 //!  tc egress ─ ss7guard_tc ┘  (reads)    (verdict)  └─ punt.rs     copies for the controller
+//!  NIC ── ss7guard_bridge ─ bridge.rs ─ the same; then out by the other port, or to the controller
 //! ```
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod bridge;
 mod judge;
 mod maps;
 mod packet;
@@ -23,6 +25,12 @@ use ss7guard_common::abi;
 #[xdp(frags)]
 pub fn ss7guard_xdp(ctx: XdpContext) -> u32 {
     judge::ingress(&ctx)
+}
+
+/// Judges every frame that arrives at a port of a bridge; sends it on, drops it, or hands it to the controller first.
+#[xdp(frags)]
+pub fn ss7guard_bridge(ctx: XdpContext) -> u32 {
+    bridge::ingress(&ctx)
 }
 
 /// Copies what leaves and what the controller must see; never drops.

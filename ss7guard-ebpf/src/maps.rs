@@ -1,5 +1,7 @@
 //! The maps, and typed access to them. Layouts and meanings are in `ss7guard_common::abi`.
 
+pub mod bridge;
+
 use core::arch::asm;
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;

@@ -12,13 +12,16 @@ use ss7guard_common::wire::sctp;
 use crate::maps::{self, EVENTS};
 use crate::packet::{Paged, Skb, hide};
 
-/// Sends a frame that arrived.
+/// Sends a frame that arrived, with these bits of [`event_flag`].
 #[inline(always)]
-pub fn ingress(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict) {
+pub fn ingress(ctx: &XdpContext, config: &Config, verdict: &FrameVerdict, flags: u8) {
     let frame = Paged(ctx.ctx);
     // SAFETY: the context of the running program.
     let ifindex = unsafe { (*ctx.ctx).ingress_ifindex };
-    let event = event(&frame, frame.len(), ifindex, 0, config, verdict);
+    let mut event = event(&frame, frame.len(), ifindex, flags, config, verdict);
+    if verdict.verdict.drops() {
+        event.flags |= event_flag::DROPPED;
+    }
     if is_beyond(false, &event, config, verdict) {
         return;
     }
@@ -61,9 +64,6 @@ fn event<R: ReadAt>(
     verdict: &FrameVerdict,
 ) -> Event {
     let judged = verdict.verdict;
-    if judged.drops() && flags & event_flag::EGRESS == 0 {
-        flags |= event_flag::DROPPED;
-    }
     if verdict.rewrites() {
         flags |= event_flag::NEUTRALISED;
     }

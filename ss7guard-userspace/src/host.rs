@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytemuck::Zeroable as _;
 use ss7guard_common::abi::{
     BlockDetail, BlockHits, COUNTER_SLOTS, Config, MAX_BLOCK_CHAIN, Moment, SPLIT_SLOTS, Side, Split,
-    Symbols, TITLE_NO_SLOT, config_flag, counter_index,
+    Symbols, TITLE_NO_SLOT, bridge_flag, config_flag, counter_index,
 };
 use ss7guard_common::classify::{self, BlockHit, Env, FrameVerdict, Known, Observed, split};
 use ss7guard_common::neutralise::{self, Form};
@@ -188,7 +188,12 @@ impl Host {
             span,
             remote,
             &config,
-            &mut HostEnv { host: self, acts: remote == Remote::Source, now_ns, observe },
+            &mut HostEnv {
+                host: self,
+                acts: remote == Remote::Source || config.bridge & bridge_flag::BY_PORT != 0,
+                now_ns,
+                observe,
+            },
         )
     }
 }

@@ -9,6 +9,7 @@ pub mod control;
 pub mod daemon;
 pub mod enforce;
 pub mod explain;
+pub mod hold;
 pub mod host;
 pub mod inspect;
 pub mod json;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::corpus::binary;
-use crate::netns::{HOST_INTERFACE, Namespace};
+use crate::netns::{BRIDGE_HOME, BRIDGE_INTERCONNECT, HOST_INTERFACE, Namespace};
 
 /// How long a controller may take until it is ready: an emulated machine verifies the programs for a while.
 const READY_WITHIN: Duration = Duration::from_secs(300);
@@ -33,10 +33,24 @@ impl<'a> Firewall<'a> {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(namespace: &'a Namespace, network: &str, rest: &str) -> Result<Self> {
+        Self::with(namespace, &format!("interfaces = [\"{HOST_INTERFACE}\"]\n{network}"), rest)
+    }
+
+    /// A firewall in a bridge's namespace; `network` and `rest` as in [`Firewall::new`].
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn bridge(namespace: &'a Namespace, network: &str, rest: &str) -> Result<Self> {
+        let ports =
+            format!("[[bridge]]\ninterconnect = \"{BRIDGE_INTERCONNECT}\"\nhome = \"{BRIDGE_HOME}\"\n");
+        Self::with(namespace, &format!("deployment = \"bridge\"\n{network}"), &format!("{ports}{rest}"))
+    }
+
+    fn with(namespace: &'a Namespace, network: &str, rest: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().display();
         let text = format!(
-            "schema = 1\n[network]\ninterfaces = [\"{HOST_INTERFACE}\"]\n{network}\n[paths]\nrun_dir = \"{path}/run\"\n\
+            "schema = 1\n[network]\n{network}\n[paths]\nrun_dir = \"{path}/run\"\n\
              bpffs = \"{path}/bpf\"\nevents = \"{path}/events.jsonl\"\n[limits]\nring_bytes = \"4MiB\"\n\
              block_entries = 4096\n{rest}\n"
         );

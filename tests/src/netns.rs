@@ -187,3 +187,48 @@ pub fn cable(here: &Namespace, this_end: &str, there: &Namespace, other_end: &st
     here.ip(&["link", "set", this_end, "up"])?;
     there.ip(&["link", "set", other_end, "up"])
 }
+
+/// Interface of a bridge that leads to the world.
+pub const BRIDGE_INTERCONNECT: &str = "ix0";
+/// Interface of a bridge that leads to the host.
+pub const BRIDGE_HOME: &str = "core0";
+
+/// A wire with a bridge in it: host, bridge and world, each a namespace of its own. Without a program on the bridge's
+/// interfaces nothing goes through.
+#[derive(Debug)]
+pub struct BridgedWire {
+    /// The ends.
+    pub wire: Wire,
+    /// What is between them.
+    pub bridge: Namespace,
+}
+
+impl BridgedWire {
+    /// Makes the namespaces and both halves of the wire, with the addresses of [`Wire::new`].
+    ///
+    /// # Errors
+    /// Not root, or `ip` or `ethtool` fails.
+    pub fn new() -> Result<Self> {
+        let wire = Wire { host: Namespace::new("host")?, world: Namespace::new("world")? };
+        let bridge = Namespace::new("bridge")?;
+        cable(&bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE)?;
+        cable(&bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE)?;
+        takes_redirects(&wire.host, HOST_INTERFACE)?;
+        takes_redirects(&wire.world, WORLD_INTERFACE)?;
+        wire.address()?;
+        Ok(Self { wire, bridge })
+    }
+}
+
+/// Has one end of a veth pair take frames that a program redirects to the other: it needs a poll loop for them, which it has
+/// with GRO (Linux, drivers/net/veth.c: veth_xdp_xmit).
+///
+/// # Errors
+/// `ethtool` fails.
+pub fn takes_redirects(namespace: &Namespace, interface: &str) -> Result<()> {
+    let mut command = Command::new("ethtool");
+    command.args(["-K", interface, "gro", "on"]);
+    let output = namespace.inside(|| command.output().context("run `ethtool`"))?;
+    ensure!(output.status.success(), "ethtool: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}

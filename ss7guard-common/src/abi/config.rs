@@ -53,8 +53,12 @@ pub struct Config {
     /// How SCCP addresses are coded between peers that are not in the table: a number of
     /// [`crate::wire::sccp::Flavour`].
     pub default_flavour: u8,
+    /// Bits of [`super::bridge_flag`].
+    pub bridge: u8,
+    /// Bits of [`super::frame_flag`]: frames without SCTP that a bridge drops.
+    pub frames: u8,
     /// Zero.
-    pub _pad: [u8; 4],
+    pub _pad: [u8; 2],
     /// SCTP ports on which user data is expected to be M3UA; unused ones are 0.
     pub ports: [u16; PORTS],
     /// Bitmap over the numbers of reasons: those whose action is punt.
@@ -103,7 +107,9 @@ impl Config {
             default_point_code_bits: 14,
             flags: 0,
             default_flavour: Flavour::Itu as u8,
-            _pad: [0; 4],
+            bridge: 0,
+            frames: 0,
+            _pad: [0; 2],
             ports: [2905, 0, 0, 0],
             punts: 0,
             drops: 0,

@@ -7,7 +7,7 @@ pub const EVENT_CAPTURE_LEN: usize = 16 * 1024 - 1;
 
 /// Bits of [`Event::flags`].
 pub mod event_flag {
-    /// The frame leaves (tc egress); unset: it arrived (XDP).
+    /// The frame comes from home: it leaves (tc egress), or came by the home port of a bridge. Unset: it arrived.
     pub const EGRESS: u8 = 0x01;
     /// The frame was dropped.
     pub const DROPPED: u8 = 0x02;
@@ -19,6 +19,8 @@ pub mod event_flag {
     pub const MONITOR: u8 = 0x10;
     /// Messages of the frame were neutralised after the copy was made.
     pub const NEUTRALISED: u8 = 0x20;
+    /// What is left of the frame waits in a bridge for its judgement: this copy is of what was stopped already.
+    pub const HELD: u8 = 0x40;
 }
 
 /// Header of one event; `captured_len` octets of the frame follow.

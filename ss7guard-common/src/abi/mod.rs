@@ -4,6 +4,7 @@
 //! or of the meaning or number of a reason, raises [`ABI_VERSION`]; the controller refuses pins of another version.
 
 mod block;
+mod bridge;
 mod config;
 mod counters;
 mod event;
@@ -15,6 +16,11 @@ use block::applies;
 pub use block::{
     ANY_NI, BLOCK_NO_SLOT, BOTH_HALVES, BlockDetail, BlockHits, ClockSample, INDEX_LANES, MAX_BLOCK_CHAIN,
     Moment, POINT_CODE_SPACE, bitmap_position, index_position,
+};
+pub use bridge::{
+    BRIDGE_COUNTERS, BRIDGE_PORTS, BRIDGE_SOCKETS, BridgeCounter, BridgePort, HOLD_FRAME_LEN, HOLD_SLOTS,
+    HOLD_STALE_NS, HoldBeat, HoldQueue, HoldSlot, HoldStamp, PORT_QUEUES, SOCKET_SLOTS, bridge_flag,
+    frame_flag, frame_kind, hold_slot, port_index, socket_index,
 };
 pub use config::{Config, Mode, PORTS, REASON_SLOTS, SETUP_COPIES, config_flag};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};
@@ -30,7 +36,7 @@ pub use title::{
 pub use split::{SPLIT_LATER_AT, SPLIT_OCTETS, SPLIT_ROOM, SPLIT_SLOTS, Split, split_kind};
 
 /// Version of everything in this module.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Names of the maps and programs, as pinned and as shown by tools; the kernel keeps 15 characters.
 pub mod name {
@@ -66,8 +72,29 @@ pub mod name {
     pub const TITLE_DETAIL: &str = "TITLE_DETAIL";
     /// `Array<BlockHits>`: hits of each entry for global titles, written by the kernel alone.
     pub const TITLE_HITS: &str = "TITLE_HITS";
+    /// `Array<BridgePort>`.
+    pub const BRIDGE_PORTS: &str = "BRIDGE_PORTS";
+    /// `DevMap`: for each port, the interface on the other side.
+    pub const BRIDGE_OUT: &str = "BRIDGE_OUT";
+    /// `PerCpuArray<[u64; BRIDGE_COUNTERS]>`, one element for each port.
+    pub const BRIDGE_COUNT: &str = "BRIDGE_COUNT";
+    /// `XskMap`: the sockets of the controller.
+    pub const HOLD_SOCKETS: &str = "HOLD_SOCKETS";
+    /// `Array<HoldSlot>`, mapped.
+    pub const HOLD_SLOTS: &str = "HOLD_SLOTS";
+    /// `Array<HoldQueue>`, mapped.
+    pub const HOLD_QUEUES: &str = "HOLD_QUEUES";
+    /// `Array<HoldBeat>`, one element, mapped.
+    pub const HOLD_BEAT: &str = "HOLD_BEAT";
     /// Every map that is pinned.
-    pub const PINNED_MAPS: [&str; 16] = [
+    pub const PINNED_MAPS: [&str; 23] = [
+        BRIDGE_PORTS,
+        BRIDGE_OUT,
+        BRIDGE_COUNT,
+        HOLD_SOCKETS,
+        HOLD_SLOTS,
+        HOLD_QUEUES,
+        HOLD_BEAT,
         TITLE_ROOT,
         TITLE_SEGMENTS,
         TITLE_CHUNKS,
@@ -87,6 +114,8 @@ pub mod name {
     ];
     /// The XDP program.
     pub const XDP_PROGRAM: &str = "ss7guard_xdp";
+    /// The XDP program of a bridge's ports.
+    pub const BRIDGE_PROGRAM: &str = "ss7guard_bridge";
     /// The tc egress program.
     pub const TC_PROGRAM: &str = "ss7guard_tc";
     /// The start-up self-test program.

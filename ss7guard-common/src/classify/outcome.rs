@@ -22,15 +22,24 @@ impl ChunkVerdict {
     pub(super) const EVIDENCE: u64 = 1 << 13;
     /// No judgement: a fragment that is judged together with another one.
     pub(super) const SPLIT: Self = Self(1 << 63);
+    /// Its content is to be judged by the controller.
+    pub(super) const JUDGE: u64 = 1 << 15;
+    /// It is stopped without an entry for its sender, which the controller is told each time.
+    pub(super) const TOLD: u64 = 1 << 17;
+    /// The frame carries user data.
+    pub(super) const USER_DATA: u64 = 1 << 16;
     /// Set in every judgement, so that "none yet" is another number.
     pub(super) const JUDGED: u64 = 1 << 14;
 
     #[inline(always)]
     pub(super) const fn new(reason: Code, action: Action) -> Self {
         let word = reason.number() as u64 | Self::JUDGED;
+        let bounded = reason.is_bounded() as u32;
+        // Without a branch, as the verifier would follow both.
+        let judge = Self::JUDGE & (bounded as u64).wrapping_sub(1);
         Self(match action {
             Action::Pass => word,
-            Action::Punt => word | Self::PUNT.wrapping_shr(reason.is_bounded() as u32),
+            Action::Punt => word | judge | Self::PUNT.wrapping_shr(bounded),
             Action::Drop => word | Self::DROP,
             Action::Neutralise => word | Self::NEUTRALISE,
         })
@@ -39,7 +48,7 @@ impl ChunkVerdict {
     /// A message that is neutralised without an entry for its sender is always shown to the controller.
     #[inline(always)]
     pub(super) const fn told(self) -> Self {
-        Self(if self.neutralises() { self.0 | Self::PUNT } else { self.0 })
+        Self(if self.neutralises() { self.0 | Self::PUNT | Self::TOLD } else { self.0 })
     }
 
     /// The judgement of a message that a block entry matches.
@@ -96,6 +105,13 @@ impl ChunkVerdict {
         self.0 & (Self::PUNT | Self::SETUP) != 0
     }
 
+    /// Whether the controller is to judge what it holds, which a bridge keeps back meanwhile.
+    #[inline(always)]
+    #[must_use]
+    pub const fn wants_judgement(self) -> bool {
+        self.0 & Self::JUDGE != 0
+    }
+
     /// Whether the copy is wanted for the sake of set-up alone, so that it may be left out.
     #[inline(always)]
     #[must_use]
@@ -108,6 +124,13 @@ impl ChunkVerdict {
     #[must_use]
     pub const fn is_evidence(self) -> bool {
         self.0 & Self::EVIDENCE != 0
+    }
+
+    /// Whether a copy is wanted of what is stopped here, whatever becomes of the rest of the frame.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tells_what_is_stopped(self) -> bool {
+        self.0 & (Self::EVIDENCE | Self::TOLD) != 0
     }
 
     /// Rule of the block entry that matched, 0 if none.
@@ -166,6 +189,9 @@ impl FrameVerdict {
         let flags = (self.verdict.0 | other.0)
             & (ChunkVerdict::SETUP
                 | ChunkVerdict::PUNT
+                | ChunkVerdict::JUDGE
+                | ChunkVerdict::USER_DATA
+                | ChunkVerdict::TOLD
                 | ChunkVerdict::NEUTRALISE
                 | ChunkVerdict::DROP
                 | ChunkVerdict::EVIDENCE);
@@ -195,6 +221,13 @@ impl FrameVerdict {
     #[must_use]
     pub const fn rewrites(&self) -> bool {
         self.verdict.neutralises() && !self.verdict.drops()
+    }
+
+    /// Whether the frame carries user data, as far as it could be read.
+    #[inline(always)]
+    #[must_use]
+    pub const fn carries_user_data(&self) -> bool {
+        self.verdict.0 & ChunkVerdict::USER_DATA != 0
     }
 
     /// Where the packet is.

@@ -93,9 +93,10 @@ impl Scope {
         }
     }
 
-    /// Whether the packet leaves.
+    /// Whether the packet comes from home: it leaves, or came by the home port of a bridge.
     #[inline(always)]
-    pub(super) const fn remote_is_destination(self) -> bool {
+    #[must_use]
+    pub const fn remote_is_destination(self) -> bool {
         self.0 & Self::REMOTE_IS_DESTINATION != 0
     }
 

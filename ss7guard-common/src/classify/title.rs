@@ -3,7 +3,9 @@
 //! The longest entry that the number starts with decides; of two with the same digits, the one that allows. An entry that
 //! has ended, or is for the other direction, is passed over for the next shorter one.
 
-use crate::abi::{Config, MAX_TITLE_CHAIN, Moment, Side, TITLE_NO_SLOT, TitleDetail, config_flag, direction};
+use crate::abi::{
+    Config, MAX_TITLE_CHAIN, Moment, Side, TITLE_NO_SLOT, TitleDetail, bridge_flag, config_flag, direction,
+};
 use crate::classify::{BlockHit, Env, Scope};
 use crate::read::ReadAt;
 use crate::verdict::Action;
@@ -69,18 +71,22 @@ pub fn judge<R: ReadAt + ?Sized, E: Env<R>>(
     if slot == TITLE_NO_SLOT {
         return rest;
     }
-    let from = from(frame, scope, env);
+    let from = from(frame, config, scope, env);
     match env.title_entry(slot, half, digits, from) {
         Some(hit) if !matches!(hit.action, Action::Pass) => TitleVerdict::of(hit),
         _ => rest,
     }
 }
 
-/// From which direction a message comes: out is what leaves this host, or comes from a home peer.
+/// From which direction a message comes: out is what leaves this host, came by the home port of a bridge, or, where there
+/// is none, comes from a home peer.
 #[inline(always)]
-fn from<R: ReadAt + ?Sized, E: Env<R>>(frame: &R, scope: Scope, env: &mut E) -> u8 {
+fn from<R: ReadAt + ?Sized, E: Env<R>>(frame: &R, config: &Config, scope: Scope, env: &mut E) -> u8 {
     if scope.remote_is_destination() {
         return direction::OUT;
+    }
+    if config.bridge & bridge_flag::BY_PORT != 0 {
+        return direction::IN;
     }
     let sender = match scope.remote(frame) {
         Some(address) => env.peer(&address),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::output::Output;
 use crate::cli::target::Target;
 use crate::cli::usage;
-use crate::config::{Config, DEFAULT_PATH};
+use crate::config::{Bridge, Config, DEFAULT_PATH, Deployment};
 use crate::control::Detach;
 use crate::control::client::{Client, ClientError};
 use crate::daemon::{self, view::attached_json};
@@ -30,11 +30,12 @@ pub struct RunArgs {
 /// It cannot start.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let config = Config::load(&args.config)?;
-    if config.interfaces.is_empty() {
-        return Err(usage(format!(
-            "{}: network.interfaces is empty: name at least one interface",
-            args.config.display()
-        )));
+    if config.ports().is_empty() {
+        let missing = match config.deployment {
+            Deployment::Bridge => "there is no [[bridge]]: name the two interfaces of one",
+            _ => "network.interfaces is empty: name at least one interface",
+        };
+        return Err(usage(format!("{}: {missing}", args.config.display())));
     }
     daemon::run(&config)?;
     Ok(ExitCode::SUCCESS)
@@ -45,6 +46,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 pub struct AttachArgs {
     /// Interfaces; without any, those of the configuration
     interfaces: Vec<String>,
+    /// Join two interfaces: the one that leads to other networks, and the one that leads home
+    #[arg(long, num_args = 2, value_names = ["INTERCONNECT", "HOME"], conflicts_with = "interfaces")]
+    bridge: Vec<String>,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -58,11 +62,21 @@ pub struct AttachArgs {
 pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
     let mut config = args.target.config()?;
     if !args.interfaces.is_empty() {
+        if config.deployment == Deployment::Bridge {
+            return Err(usage("this is a bridge: write --bridge INTERCONNECT HOME".to_owned()));
+        }
         config.interfaces.clone_from(&args.interfaces);
     }
-    if config.interfaces.is_empty() {
+    if let [interconnect, home] = args.bridge.as_slice() {
+        if interconnect == home {
+            return Err(usage(format!("{home} cannot be both ends of a bridge")));
+        }
+        config.deployment = Deployment::Bridge;
+        config.bridges = vec![Bridge { interconnect: interconnect.clone(), home: home.clone() }];
+    }
+    if config.ports().is_empty() {
         return Err(usage(
-            "name an interface, here or as network.interfaces in the configuration".to_owned(),
+            "name an interface, here or as network.interfaces or [[bridge]] in the configuration".to_owned(),
         ));
     }
     let core = daemon::start(&config)?;

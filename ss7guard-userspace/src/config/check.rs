@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every value in its range, or one fault with its place.
 
 mod block;
+mod bridge;
 mod peers;
 
 use std::collections::{BTreeMap, HashSet};
@@ -62,6 +63,9 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
     Ok(Config {
         interfaces: interfaces(&network.interfaces)?,
         deployment: network.deployment,
+        bridges: bridge::bridges(&file.bridge, network)?,
+        hold: bridge::hold(file.hold.as_ref(), network.deployment)?,
+        dropped_frames: bridge::frames(file.frames.as_ref(), network.deployment)?,
         mode,
         attach: network.attach,
         egress: network.egress,
@@ -149,16 +153,21 @@ fn point_code_bits(bits: &Spanned<u8>) -> Checked<u8> {
 fn interfaces(names: &[Spanned<String>]) -> Checked<Vec<String>> {
     let mut seen = HashSet::new();
     for name in names {
-        let text = name.get_ref();
-        // IFNAMSIZ is 16 with the terminating zero.
-        if text.is_empty() || text.len() > 15 || text.contains(['/', ' ']) {
-            return Err(fault(name, format!("{text:?} is no interface name (1 to 15 characters)")));
-        }
+        let text = interface_name(name)?;
         if !seen.insert(text) {
             return Err(fault(name, format!("interface {text:?} is named twice")));
         }
     }
     Ok(names.iter().map(|name| name.get_ref().clone()).collect())
+}
+
+fn interface_name(name: &Spanned<String>) -> Checked<&String> {
+    let text = name.get_ref();
+    // IFNAMSIZ is 16 with the terminating zero.
+    if text.is_empty() || text.len() > 15 || text.contains(['/', ' ']) {
+        return Err(fault(name, format!("{text:?} is no interface name (1 to 15 characters)")));
+    }
+    Ok(text)
 }
 
 fn ports(ports: Option<&Spanned<Vec<u16>>>) -> Checked<Vec<u16>> {

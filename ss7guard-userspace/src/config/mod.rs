@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ss7guard_common::abi::{self, Mode, Side, config_flag};
+use ss7guard_common::abi::{self, Mode, Side, bridge_flag, config_flag};
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::point_code::Format;
 use ss7guard_common::verdict::{Action, Reason};
@@ -24,7 +24,7 @@ use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
 pub use check::network_indicator;
-pub use raw::{AttachMode, Deployment, EgressMode, Offloads, OnBlock, RuleMode};
+pub use raw::{AttachMode, Deployment, EgressMode, HoldWhen, Offloads, OnBlock, PassOrDrop, RuleMode};
 pub use units::{parse_duration, show_duration};
 
 /// Where the configuration is looked for.
@@ -162,13 +162,45 @@ pub struct RuleModes {
     pub spoofing: RuleMode,
 }
 
+/// Two interfaces that a bridge joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// The one that leads to other networks.
+    pub interconnect: String,
+    /// The one that leads home.
+    pub home: String,
+}
+
+/// How a bridge holds frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// In which mode.
+    pub when: HoldWhen,
+    /// How long a message waits for its missing pieces.
+    pub time: Duration,
+    /// Frames of one receive queue that may wait; a power of two.
+    pub room: u32,
+    /// What becomes of what needs judgement while there is no controller.
+    pub on_controller_down: PassOrDrop,
+    /// What becomes of what finds no room.
+    pub on_queue_full: PassOrDrop,
+    /// What becomes of pieces whose message does not become whole in time.
+    pub on_hold_time: PassOrDrop,
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Interfaces to attach to.
+    /// Interfaces to attach to, unless this is a bridge.
     pub interfaces: Vec<String>,
     /// How traffic flows.
     pub deployment: Deployment,
+    /// The pairs of interfaces of a bridge.
+    pub bridges: Vec<Bridge>,
+    /// How a bridge holds frames.
+    pub hold: Hold,
+    /// Frames without SCTP that a bridge drops: bits of [`abi::frame_flag`].
+    pub dropped_frames: u8,
     /// Whether verdicts are carried out.
     pub mode: Mode,
     /// How to attach.
@@ -276,6 +308,9 @@ impl Config {
             record.set_policy(*reason, *action);
         }
         record.setup_copies = self.setup_copies;
+        if self.deployment == Deployment::Bridge {
+            self.bridge_policy(&mut record);
+        }
         record.default_flavour = self.flavour as u8;
         if self.peers.iter().any(|peer| peer.flavour != self.flavour) {
             record.flags |= config_flag::PEER_FLAVOURS;
@@ -293,6 +328,37 @@ impl Config {
             record.flags |= config_flag::KNOWN_PEERS;
         }
         record
+    }
+
+    /// What a bridge does otherwise.
+    fn bridge_policy(&self, record: &mut abi::Config) {
+        let drops = |does: PassOrDrop, flag: u8| if does == PassOrDrop::Drop { flag } else { 0 };
+        record.frames = self.dropped_frames;
+        record.bridge = bridge_flag::BY_PORT
+            | drops(self.hold.on_controller_down, bridge_flag::DOWN_DROPS)
+            | drops(self.hold.on_queue_full, bridge_flag::FULL_DROPS);
+        if self.holds() {
+            record.bridge |= bridge_flag::HOLD;
+            // Nobody judges these: what is not SCCP would wait for nothing.
+            record.set_policy(Reason::OtherUserPart, Action::Pass);
+        }
+    }
+
+    /// Whether this is a bridge that holds what needs judgement.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.deployment == Deployment::Bridge
+            && (self.mode == Mode::Enforce || self.hold.when == HoldWhen::Always)
+    }
+
+    /// Interfaces that the programs are attached to.
+    #[must_use]
+    pub fn ports(&self) -> Vec<String> {
+        if self.deployment == Deployment::Bridge {
+            let pairs = self.bridges.iter();
+            return pairs.flat_map(|one| [one.interconnect.clone(), one.home.clone()]).collect();
+        }
+        self.interfaces.clone()
     }
 
     /// Known peers, by address.

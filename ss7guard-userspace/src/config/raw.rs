@@ -34,6 +34,62 @@ pub(super) struct File {
     pub(super) rules: Rules,
     #[serde(default)]
     pub(super) agreement: Vec<Spanned<Agreement>>,
+    #[serde(default)]
+    pub(super) bridge: Vec<Spanned<Bridge>>,
+    pub(super) hold: Option<Spanned<Hold>>,
+    pub(super) frames: Option<Spanned<Frames>>,
+}
+
+/// Two interfaces that a bridge joins.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bridge {
+    pub(super) interconnect: Spanned<String>,
+    pub(super) home: Spanned<String>,
+}
+
+/// What becomes of a frame where it cannot be judged, or is of no interest.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum PassOrDrop {
+    /// It goes on.
+    #[default]
+    Pass,
+    /// It does not.
+    Drop,
+}
+
+/// When a bridge holds what needs judgement.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldWhen {
+    /// In enforce mode; in monitor mode it is judged from copies, and nothing waits.
+    #[default]
+    Enforce,
+    /// In either mode.
+    Always,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Hold {
+    pub(super) when: HoldWhen,
+    pub(super) time: Option<Spanned<String>>,
+    pub(super) room: Option<Spanned<u32>>,
+    pub(super) on_controller_down: PassOrDrop,
+    pub(super) on_queue_full: PassOrDrop,
+    pub(super) on_hold_time: PassOrDrop,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Frames {
+    pub(super) arp: PassOrDrop,
+    pub(super) neighbour_discovery: PassOrDrop,
+    pub(super) icmp: PassOrDrop,
+    pub(super) link_local: PassOrDrop,
+    pub(super) other_ip: PassOrDrop,
+    pub(super) other: PassOrDrop,
 }
 
 /// How traffic flows past the firewall.
@@ -43,6 +99,8 @@ pub enum Deployment {
     /// On the host of the SCTP endpoint.
     #[default]
     Host,
+    /// Between two interfaces, on a link to the interconnect.
+    Bridge,
     /// On a mirror port: no verdict is carried out.
     Tap,
 }

@@ -30,6 +30,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a short time: a number and `ms` or `s`, from 10 ms to 10 s.
+pub(super) fn parse_short(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s').unwrap_or(""), 1_000),
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let time = digits.then(|| number.parse::<u64>().ok()?.checked_mul(unit)).flatten();
+    match time {
+        Some(time @ 10..=10_000) => Ok(Duration::from_millis(time)),
+        _ => Err(format!("{text:?} does not fit: write a time from \"10ms\" to \"10s\"")),
+    }
+}
+
 /// A duration as people read it.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::control::{BlockAdd, BlockDel, BlockFlush, BlockList, Fault};
 use crate::daemon::Core;
+use crate::daemon::judge::Order;
 use crate::daemon::view::entry_json;
 use crate::enforce::{BlockRequest, Detail, Listed, Target};
 use crate::kernel::{self, ListError};
@@ -41,11 +42,11 @@ impl Core {
         let shown = request.target.written(self.config.point_code_format);
         match self.install(&request) {
             Ok(()) => {
-                self.tally.entries_made += 1;
+                self.entries.made += 1;
                 log::info!("rule {}: {shown} is blocked: {}", request.rule_id, request.reason);
             }
             Err(error) => {
-                self.planner.forget(&request.target);
+                self.judging.tell(Order::Again(request.target));
                 self.refused(format!("{shown} cannot be blocked: {error}"));
             }
         }
@@ -53,7 +54,7 @@ impl Core {
 
     /// Counts an entry that a rule asked for and that could not be made; the sweep tells of the last.
     pub(super) fn refused(&mut self, why: String) {
-        self.tally.entries_refused += 1;
+        self.entries.refused += 1;
         self.refusal = Some(why);
     }
 
@@ -65,7 +66,7 @@ impl Core {
 
     /// Follows an entry that is in the list now. Reasons have the bound that the lists have.
     pub(super) fn installed(&mut self, detail: &Detail, reason: Rc<str>) {
-        self.pipeline.host.follow(detail);
+        self.judging.tell(Order::Follow(*detail));
         self.give_reason(detail.target(), reason);
     }
 
@@ -79,8 +80,7 @@ impl Core {
 
     /// Forgets an entry that is no more in the list.
     pub(super) fn removed(&mut self, detail: &Detail) {
-        self.pipeline.host.forget(detail);
-        self.planner.forget(&detail.target());
+        self.judging.tell(Order::Forget(*detail));
         self.reasons.remove(&detail.target());
     }
 
@@ -94,9 +94,8 @@ impl Core {
     }
 
     /// Follows an entry that goes on for retransmissions only.
-    pub(super) fn shortened(&mut self, detail: &Detail) {
-        self.pipeline.host.follow_end(detail);
-        self.planner.forget(&detail.target());
+    pub(super) fn shortened(&self, detail: &Detail) {
+        self.judging.tell(Order::FollowEnd(*detail));
     }
 
     /// Frees entries that have ended; while an import goes on, they wait.
@@ -115,7 +114,7 @@ impl Core {
         let more = expired.len().saturating_sub(MOST_TOLD);
         for (position, Listed { detail, hits }) in expired.into_iter().enumerate() {
             self.removed(&detail);
-            self.tally.entries_expired += 1;
+            self.entries.expired += 1;
             if position < MOST_TOLD {
                 let shown = detail.target().written(self.config.point_code_format);
                 log::info!("the entry for {shown} has ended after {} hits", hits.count);

@@ -1,9 +1,7 @@
-//! The state of the controller, and what it does with events.
+//! The state of the controller: the lists, what is attached, and what it tells of itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Write};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
@@ -13,21 +11,25 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::{Fault, Monitor};
-use crate::daemon::desk::{Desk, Lines, MONITOR_QUEUE, Sight, Tally, Watcher};
+use crate::daemon::desk::{MONITOR_QUEUE, Watcher};
 use crate::daemon::import::Importing;
-use crate::daemon::seen::Seen;
+use crate::daemon::judge::{Judging, Order};
 use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
-use crate::enforce::{Listed, Planner, Target};
-use crate::kernel::{self, Attached, Events, KernelLists, Loaded, Lock, Maps};
-use crate::reassembly::Arrival;
-use crate::screening::{Pipeline, RULE_CONFIGURED};
-
-/// Events that are taken from the ring before clients get a turn.
-const MOST_EVENTS: usize = 20_000;
+use crate::enforce::{BlockRequest, Listed, Target};
+use crate::kernel::{self, Attached, KernelLists, Loaded, Lock, Maps};
+use crate::screening::RULE_CONFIGURED;
 
 /// How long entries go on after their end.
 fn linger_ns(config: &Config) -> u64 {
     u64::try_from(config.linger.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What became of entries.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) made: u64,
+    pub(super) refused: u64,
+    pub(super) expired: u64,
 }
 
 /// The controller.
@@ -37,22 +39,17 @@ pub struct Core {
     pub(super) lock: Option<Lock>,
     pub(super) loaded: Loaded,
     pub(super) lists: KernelLists,
-    ring: Events,
-    pub(super) pipeline: Pipeline,
-    pub(super) planner: Planner,
-    seen: Seen,
-    /// Where alerts go; standard output without.
-    pub(super) events_file: Option<File>,
-    events_failed: bool,
-    interfaces: HashMap<u32, String>,
-    watchers: Vec<Watcher>,
+    pub(super) judging: Judging,
+    /// What the rules ask for; taken by whoever serves.
+    pub(super) wanted: Option<mpsc::Receiver<BlockRequest>>,
     pub(super) reasons: HashMap<Target, Rc<str>>,
-    pub(super) tally: Tally,
+    pub(super) entries: Entries,
+    /// Events that were lost, as of the last look.
+    overruns: u64,
     /// The last entry that could not be made since the last sweep, which tells; the sender sets the pace of these.
     pub(super) refusal: Option<String>,
     /// The import that goes on, if there is one.
     pub(super) importing: Importing,
-    lines: Lines,
     pub(super) wall_offset_ns: u64,
     started_ns: u64,
     /// Whether the pins were there before.
@@ -88,21 +85,16 @@ impl Core {
                 config.ring_bytes
             );
         }
+        let (judging, wanted) = Judging::new(&config)?;
         Ok(Self {
-            ring: Events::open(&config.bpffs)?,
-            pipeline: Pipeline::without_blocks(&config),
+            judging,
+            wanted: Some(wanted),
             lists,
-            planner: Planner::default(),
-            seen: Seen::default(),
-            events_file: None,
-            events_failed: false,
-            interfaces: HashMap::new(),
-            watchers: Vec::new(),
             reasons: HashMap::new(),
-            tally: Tally::default(),
+            entries: Entries::default(),
+            overruns: 0,
             refusal: None,
             importing: Importing::default(),
-            lines: Lines::FULL,
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
             adopted,
@@ -136,14 +128,15 @@ impl Core {
             detail.rule_id() == RULE_CONFIGURED.id && !configured.contains(&detail.target())
         })?;
         for Listed { detail, .. } in self.lists.entries()? {
-            self.pipeline.host.follow(&detail);
+            self.judging.tell(Order::Follow(detail));
         }
         let attached = self.interface_names();
-        for name in attached.iter().filter(|name| !self.config.interfaces.contains(name)) {
+        let configured = self.config.ports();
+        for name in attached.iter().filter(|name| !configured.contains(name)) {
             log::warn!("{name} is attached and not in the configuration; `ss7guard detach {name}` ends that");
         }
-        self.interfaces =
-            attached.into_iter().filter_map(|name| Some((kernel::interface_index(&name)?, name))).collect();
+        let indexes = attached.into_iter().filter_map(|name| Some((kernel::interface_index(&name)?, name)));
+        self.judging.tell(Order::Interfaces(indexes.collect()));
         Ok(())
     }
 
@@ -157,94 +150,24 @@ impl Core {
         kernel::attached(&self.config.bpffs).unwrap_or_default()
     }
 
-    /// Judges what waits in the ring.
-    pub(super) fn drain(&mut self) {
-        self.loaded.flush_log();
-        self.note_missed();
-        let mut out = Vec::new();
-        let mut requests = Vec::new();
-        let now_ns = kernel::monotonic_ns();
-        let Self {
-            ring,
-            pipeline,
-            planner,
-            seen,
-            tally,
-            lines,
-            config,
-            interfaces,
-            watchers,
-            wall_offset_ns,
-            ..
-        } = self;
-        let mut desk = Desk { config, tally, lines, seen, watchers, out: &mut out };
-        ring.drain(MOST_EVENTS, |event| {
-            desk.tally.events += 1;
-            let sight = Sight::of(&event, interfaces, *wall_offset_ns);
-            let arrival = Arrival {
-                number: desk.tally.events,
-                octets: event.frame,
-                remote: sight.remote,
-                now_ns: event.event.time_ns,
-            };
-            pipeline.frame(&arrival, |judged| {
-                desk.judge(judged, &sight);
-                requests.extend(planner.plan(judged, desk.config, now_ns));
-            });
-        });
-        self.write_log(&out);
-        for request in requests {
-            self.apply(request);
-        }
-    }
-
-    /// What associations are in is not known any more if frames that tell it were not copied.
-    fn note_missed(&mut self) {
-        let lost = [PuntCounter::Overrun, PuntCounter::Bounded, PuntCounter::Unreadable];
-        let count = |counter| self.lists.arrays().punt_counter(counter).unwrap_or(0);
-        let missed = lost.into_iter().map(count).sum();
-        if missed > self.tally.missed {
-            self.pipeline.reassembler.missed();
-        }
-        self.tally.missed = missed;
-    }
-
-    fn write_log(&mut self, lines: &[u8]) {
-        if lines.is_empty() {
-            return;
-        }
-        let written = match &mut self.events_file {
-            Some(file) => file.write_all(lines),
-            None => io::stdout().write_all(lines),
-        };
-        match written {
-            Ok(()) => self.events_failed = false,
-            Err(error) if !self.events_failed => {
-                self.events_failed = true;
-                log::error!("events are lost: {error}");
-            }
-            Err(_) => {}
-        }
-    }
-
     /// Frees expired entries, follows the wall clock, reports losses.
     pub(super) fn sweep(&mut self) {
+        self.loaded.flush_log();
         self.wall_offset_ns = kernel::wall_offset_ns();
-        self.lines = Lines::FULL;
         self.remove_ended();
         if let Some(refusal) = self.refusal.take() {
-            log::error!("{refusal}; {} entries were refused so far", self.tally.entries_refused);
+            log::error!("{refusal}; {} entries were refused so far", self.entries.refused);
         }
-        let overruns = self.lists.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.tally.overruns);
-        if overruns > self.tally.overruns {
-            log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.tally.overruns);
-            self.tally.overruns = overruns;
+        let overruns = self.lists.arrays().punt_counter(PuntCounter::Overrun).unwrap_or(self.overruns);
+        if overruns > self.overruns {
+            log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.overruns);
+            self.overruns = overruns;
         }
     }
 
-    pub(super) fn watch(&mut self, filter: Monitor) -> mpsc::Receiver<Value> {
+    pub(super) fn watch(&self, filter: Monitor) -> mpsc::Receiver<Value> {
         let (sender, receiver) = mpsc::channel(MONITOR_QUEUE);
-        self.watchers.push(Watcher { filter, sender, lost: 0 });
+        self.judging.tell(Order::Watch(Watcher { filter, sender, lost: 0 }));
         receiver
     }
 
@@ -278,26 +201,32 @@ impl Core {
 
     pub(super) fn stats(&self) -> Result<Value, Fault> {
         let mut stats = maps_stats(self.lists.arrays())?;
-        let tally = &self.tally;
+        let view = self.judging.view().clone();
+        let tally = &view.tally;
         let verdicts: BTreeMap<&str, u64> =
             tally.verdicts.iter().map(|(verdict, count)| (verdict.as_str(), *count)).collect();
         stats["controller"] = json!({
             "events": tally.events,
-            "foreign_events": self.ring.foreign,
+            "foreign_events": view.foreign,
             "messages": tally.messages,
             "verdicts": verdicts,
             "alerts": tally.alerts,
             "retransmissions": tally.retransmissions,
-            "forgotten_chunks": self.seen.forgotten,
+            "forgotten_chunks": view.forgotten,
             "undecodable": tally.undecodable,
             "findings": tally.findings,
-            "entries_made": tally.entries_made,
-            "entries_refused": tally.entries_refused,
-            "entries_expired": tally.entries_expired,
+            "entries_made": self.entries.made,
+            "entries_refused": self.entries.refused + tally.requests_lost,
+            "entries_expired": self.entries.expired,
             "monitor_lost": tally.monitor_lost,
             "lines_suppressed": tally.lines_suppressed,
         });
-        stats["reassembly"] = reassembly_json(&self.pipeline.reassembler.accounts());
+        if let Some(accounts) = &view.accounts {
+            stats["reassembly"] = reassembly_json(accounts);
+        }
+        if let Some(hold) = &view.hold {
+            stats["hold"] = hold.json();
+        }
         Ok(stats)
     }
 }

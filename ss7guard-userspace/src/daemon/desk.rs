@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
-use ss7guard_common::abi::event_flag;
+use ss7guard_common::abi::{Mode, event_flag};
 use ss7guard_common::verdict::Action;
 use ss7guard_common::wire::Remote;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::control::Monitor;
+use crate::daemon::holder::Scene as HeldScene;
 use crate::daemon::seen::Seen;
+use crate::hold::Fate;
 use crate::inspect::message::Outcome;
 use crate::kernel::RingEvent;
 use crate::report::{self, Scene};
@@ -63,12 +65,10 @@ pub(super) struct Tally {
     pub(super) undecodable: BTreeMap<&'static str, u64>,
     /// Messages with each kind of finding.
     pub(super) findings: BTreeMap<&'static str, u64>,
-    pub(super) entries_made: u64,
-    pub(super) entries_refused: u64,
-    pub(super) entries_expired: u64,
+    /// Entries that rules asked for faster than they could be made.
+    pub(super) requests_lost: u64,
     pub(super) monitor_lost: u64,
     pub(super) lines_suppressed: u64,
-    pub(super) overruns: u64,
     /// Frames that were not copied, as of the last look.
     pub(super) missed: u64,
 }
@@ -81,30 +81,57 @@ pub(super) struct Sight {
     dropped: bool,
     neutralised: bool,
     monitor: bool,
+    /// What becomes of it, where that is for the controller to say.
+    fate: Option<Fate>,
 }
 
 impl Sight {
     pub(super) fn of(event: &RingEvent<'_>, interfaces: &HashMap<u32, String>, wall_offset_ns: u64) -> Self {
         let flags = event.event.flags;
         let egress = flags & event_flag::EGRESS != 0;
-        let ifindex = event.event.ifindex;
         Self {
             remote: if egress { Remote::Destination } else { Remote::Source },
-            interface: interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}")),
+            interface: name_of(event.event.ifindex, interfaces),
             time_ns: event.event.time_ns.saturating_add(wall_offset_ns),
             dropped: flags & event_flag::DROPPED != 0,
             neutralised: flags & event_flag::NEUTRALISED != 0,
             monitor: flags & event_flag::MONITOR != 0,
+            fate: None,
         }
     }
+
+    /// Of a message in a frame that is held, with what becomes of it.
+    pub(super) fn held(
+        scene: &HeldScene<'_>,
+        fate: Option<Fate>,
+        interfaces: &HashMap<u32, String>,
+        mode: Mode,
+        wall_offset_ns: u64,
+    ) -> Self {
+        Self {
+            remote: scene.remote,
+            interface: name_of(scene.ifindex, interfaces),
+            time_ns: scene.time_ns.saturating_add(wall_offset_ns),
+            dropped: false,
+            neutralised: false,
+            monitor: mode == Mode::Monitor,
+            fate,
+        }
+    }
+}
+
+fn name_of(ifindex: u32, interfaces: &HashMap<u32, String>) -> String {
+    interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}"))
 }
 
 impl Sight {
     /// What became of a message of this frame that has this action.
     const fn action(&self, action: Action) -> &'static str {
-        match action {
+        match (action, self.fate) {
+            (_, Some(Fate::Stop)) => "neutralised",
+            (_, Some(Fate::Drop)) => "blocked",
             _ if self.dropped => "blocked",
-            Action::Neutralise if self.neutralised => "neutralised",
+            (Action::Neutralise, None) if self.neutralised => "neutralised",
             _ => "allowed",
         }
     }

@@ -12,6 +12,7 @@ use crate::config::OnBlock;
 use crate::control::{Fault, ImportBegin, ImportCommit, ImportEntries};
 use crate::daemon::Core;
 use crate::daemon::blocks::{check_reason, fault};
+use crate::daemon::judge::Order;
 use crate::enforce::{BlockRequest, Does, Target};
 use crate::kernel::lists::exchange::{Basket, Exchange, Slice, Wanted};
 use crate::kernel::{self, ListError};
@@ -101,7 +102,7 @@ impl Core {
         if waiting.len() < MAX_WAITING || waiting.contains_key(&request.target) {
             waiting.insert(request.target, request);
         } else {
-            self.planner.forget(&request.target);
+            self.judging.tell(Order::Again(request.target));
             self.refused(format!("more than {MAX_WAITING} entries of rules wait for the end of the import"));
         }
         None

@@ -1,12 +1,15 @@
 //! The controller: thin glue between the kernel's events, the engine, the block list and the control socket.
 //!
-//! One thread: a tick every few milliseconds drains the event ring ([`core`]), a slower one sweeps and reports,
-//! clients of the control socket are served in between ([`server`]).
+//! Two threads. One judges what the kernel copies or hands over ([`judge`], [`holder`]). The other has the lists
+//! ([`core`]): it makes the entries that the rules ask for, sweeps once a second, and serves the clients of the control
+//! socket in between ([`server`]).
 
 mod blocks;
 mod core;
 mod desk;
+mod holder;
 mod import;
+mod judge;
 mod seen;
 mod server;
 mod start;
@@ -17,7 +20,7 @@ use std::fs::{self, File, OpenOptions};
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -28,8 +31,8 @@ use crate::daemon::start::Claim;
 pub use core::Core;
 pub(crate) use import::counts_json;
 
-/// How often the event ring is looked at. The kernel wakes nobody for a few events.
-const TICK: Duration = Duration::from_millis(5);
+/// How often it is looked whether the judge is there.
+const TICK: Duration = Duration::from_millis(50);
 
 /// How often expired entries are swept and losses reported.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -53,7 +56,7 @@ pub fn run(config: &Config) -> Result<()> {
     let door = Door::open(config)?;
     let events = events_file(config)?;
     let mut core = claim.start()?;
-    core.events_file = events;
+    core.judging.start(events)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let local = tokio::task::LocalSet::new();
@@ -70,7 +73,8 @@ fn events_file(config: &Config) -> Result<Option<File>> {
     Ok(Some(OpenOptions::new().create(true).append(true).open(path).with_context(what)?))
 }
 
-async fn serve(config: &Config, core: Core, door: Door) -> Result<()> {
+async fn serve(config: &Config, mut core: Core, door: Door) -> Result<()> {
+    let mut wanted = core.wanted.take().context("requests of the rules")?;
     let interfaces = core.interface_names().join(",");
     let origin = if core.adopted { "adopted" } else { "new" };
     let core = Rc::new(RefCell::new(core));
@@ -84,7 +88,8 @@ async fn serve(config: &Config, core: Core, door: Door) -> Result<()> {
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = tick.tick() => core.borrow_mut().drain(),
+            _ = tick.tick() => ensure!(!core.borrow().judging.has_ended(), "the judge ended by a fault"),
+            Some(request) = wanted.recv() => core.borrow_mut().apply(request),
             _ = sweep.tick() => core.borrow_mut().sweep(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -92,11 +97,15 @@ async fn serve(config: &Config, core: Core, door: Door) -> Result<()> {
             () = tokio::task::yield_now(), if core.borrow().is_importing() => core.borrow_mut().import_slice(),
         }
         if core.borrow().detached {
+            core.borrow_mut().judging.stop();
             log::info!("detached; stopping");
             return Ok(());
         }
     }
-    core.borrow_mut().drain();
+    core.borrow_mut().judging.stop();
+    while let Ok(request) = wanted.try_recv() {
+        core.borrow_mut().apply(request);
+    }
     log::info!("stopping; the kernel goes on enforcing (`ss7guard detach` ends it)");
     Ok(())
 }

@@ -23,8 +23,9 @@ impl<'a> Claim<'a> {
     /// A capability or an interface is missing, or another controller is there.
     pub(super) fn take(config: &'a Config) -> Result<Self, KernelError> {
         kernel::check_capabilities()?;
-        if let Some(unknown) = config.interfaces.iter().find(|name| kernel::interface_index(name).is_none()) {
-            return Err(KernelError::NoInterface(unknown.clone()));
+        if let Some(unknown) = config.ports().into_iter().find(|name| kernel::interface_index(name).is_none())
+        {
+            return Err(KernelError::NoInterface(unknown));
         }
         let mounted = kernel::ensure_mounted(&config.bpffs)?;
         let mut claim = Self { config, lock: None, mounted };
@@ -56,9 +57,10 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Refuses to enforce on some of the paths only; in monitor mode that is a warning. A tap sees copies of what it is given.
+/// Refuses to enforce on some of the paths only; in monitor mode that is a warning. A tap sees copies of what it is given,
+/// and a bridge lies on paths of which this host has no part.
 fn check_paths(config: &Config) -> Result<(), KernelError> {
-    if config.deployment == Deployment::Tap {
+    if config.deployment != Deployment::Host {
         return Ok(());
     }
     let mut interfaces = config.interfaces.clone();
@@ -90,7 +92,7 @@ fn bring_up(config: &Config) -> Result<Core> {
     let mut core = Core::new(config.clone(), loaded, Maps::open(&config.bpffs)?)?;
     let before = Before::of(&core)?;
     let result = core.install_policy().and_then(|()| {
-        kernel::attach(&mut core.loaded, config, &config.interfaces)?;
+        kernel::attach(&mut core.loaded, config, &config.ports())?;
         Ok(())
     });
     if let Err(error) = result {

@@ -14,7 +14,7 @@ use ss7guard_common::abi::{Mode, name};
 
 use crate::config::{AttachMode, Config, Deployment, EgressMode};
 use crate::kernel::load::{Flat, Loaded, errno_of, program_mut};
-use crate::kernel::{KernelError, bpffs, offloads};
+use crate::kernel::{BridgeMaps, KernelError, bpffs, device, offloads};
 
 /// How what leaves is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,14 @@ pub fn attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     Ok(found)
 }
 
+/// The XDP program of a deployment.
+pub(super) const fn xdp_program(deployment: Deployment) -> &'static str {
+    match deployment {
+        Deployment::Bridge => name::BRIDGE_PROGRAM,
+        Deployment::Host | Deployment::Tap => name::XDP_PROGRAM,
+    }
+}
+
 /// Puts the loaded programs on the interfaces: into the links that are pinned, else into new ones. If one interface
 /// fails, what this call attached is removed again.
 ///
@@ -126,6 +134,12 @@ pub fn attach(
         }
     }
     let before = attached(&config.bpffs)?;
+    let bridging = config.deployment == Deployment::Bridge;
+    let stranger = before.iter().find(|old| bridging && !interfaces.contains(&old.interface));
+    if let Some(Attached { interface, .. }) = stranger {
+        return Err(KernelError::NoPort(interface.clone()));
+    }
+    BridgeMaps::open(&config.bpffs)?.install(&config.bridges)?;
     // Links of interfaces that are not named get the new program too: one policy everywhere.
     for old in &before {
         refresh(loaded, config, old)?;
@@ -140,6 +154,7 @@ pub fn attach(
         if let Err(error) = result {
             if have.is_none()
                 && let Err(undo) = offloads::restore(&config.bpffs, interface)
+                    .and_then(|()| device::restore(&config.bpffs, interface))
             {
                 log::warn!("{interface}: features could not be switched back: {undo}");
             }
@@ -162,12 +177,26 @@ pub fn interface_index(interface: &str) -> Option<u32> {
     rustix::net::netdevice::name_to_index(socket, interface).ok()
 }
 
+/// Name of the interface with this index.
+///
+/// # Errors
+/// There is none.
+pub fn interface_name(index: u32) -> Result<String, KernelError> {
+    let what = || format!("interface {index}");
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
+        .map_err(|error| KernelError::other(what(), error))?;
+    rustix::net::netdevice::index_to_name(socket, index).map_err(|error| KernelError::other(what(), error))
+}
+
 fn attach_one(
     loaded: &mut Loaded,
     config: &Config,
     interface: &str,
     have: Option<&Attached>,
 ) -> Result<(), KernelError> {
+    if config.deployment == Deployment::Bridge {
+        device::make_promiscuous(&config.bpffs, interface)?;
+    }
     if have.is_none_or(|have| have.native.is_none()) {
         attach_xdp(loaded, config, interface)?;
     } else if have.is_some_and(|have| have.native.is_some()) {
@@ -191,7 +220,7 @@ fn attach_xdp(loaded: &mut Loaded, config: &Config, interface: &str) -> Result<(
     const EBUSY: i32 = 16;
     const EEXIST: i32 = 17;
     const EPERM: i32 = 1;
-    let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
+    let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, xdp_program(config.deployment))?;
     let refused = |error: &ProgramError| match errno_of(error) {
         Some(EBUSY | EEXIST) => Some(KernelError::Busy(interface.to_owned())),
         Some(EPERM) => Some(KernelError::Capability("CAP_NET_ADMIN".to_owned())),
@@ -276,7 +305,7 @@ fn refresh(loaded: &mut Loaded, config: &Config, old: &Attached) -> Result<(), K
     let interface = &old.interface;
     if let Some(native) = old.native {
         let pin = pin_path(bpffs, if native { XDP_NATIVE } else { XDP_GENERIC }, interface);
-        let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, name::XDP_PROGRAM)?;
+        let xdp: &mut Xdp = program_mut(&mut loaded.ebpf, xdp_program(config.deployment))?;
         let link = XdpLink::try_from(open_link(&pin)?)
             .map_err(|error| KernelError::other(format!("link of {interface}"), error))?;
         // Taken out and closed: the pin alone holds the link, so that removing the pin detaches.
@@ -346,7 +375,8 @@ fn detach_one(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
     for prefix in [XDP_NATIVE, XDP_GENERIC] {
         remove_pin(&pin_path(bpffs, prefix, &old.interface))?;
     }
-    offloads::restore(bpffs, &old.interface)
+    offloads::restore(bpffs, &old.interface)?;
+    device::restore(bpffs, &old.interface)
 }
 
 fn detach_egress(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
@@ -386,6 +416,9 @@ pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, KernelError> {
     // A start that died between the switch and the link leaves a note alone.
     for interface in offloads::noted(bpffs)? {
         offloads::restore(bpffs, &interface)?;
+    }
+    for interface in device::noted(bpffs)? {
+        device::restore(bpffs, &interface)?;
     }
     for map in name::PINNED_MAPS {
         remove_pin(&bpffs.join(map))?;

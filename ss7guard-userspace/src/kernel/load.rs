@@ -7,8 +7,10 @@ use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use ss7guard_common::abi::name;
 
-use crate::config::Config;
-use crate::kernel::{KernelError, Maps, TitleSizes};
+use crate::config::{Config, Deployment};
+use crate::kernel::attach::xdp_program;
+use crate::kernel::bridge::hold_slots;
+use crate::kernel::{KernelError, Maps, TitleSizes, maps};
 
 /// The object, built from `ss7guard-ebpf`.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("SS7GUARD_BPF_OBJ_PATH"));
@@ -32,6 +34,10 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
         // Refuses pins of another version before anything is touched.
         Maps::check(&config.bpffs)?;
     }
+    let bridging = config.deployment == Deployment::Bridge;
+    if adopted && bridging && !maps::has_hold(&config.bpffs)? {
+        return Err(KernelError::NoBridge(config.bpffs.clone()));
+    }
     let titles = TitleSizes::new(config.title_entries);
     let mut loader = EbpfLoader::new();
     loader
@@ -42,9 +48,10 @@ pub fn load(config: &Config) -> Result<Loaded, KernelError> {
         .map_max_entries(name::TITLE_CHUNKS, titles.chunks)
         .map_max_entries(name::TITLE_DETAIL, titles.slots)
         .map_max_entries(name::TITLE_HITS, titles.slots)
+        .map_max_entries(name::HOLD_SLOTS, hold_slots(bridging))
         .map_max_entries(name::EVENTS, config.ring_bytes);
     let mut ebpf = loader.load(OBJECT).map_err(|error| explain_load(&error))?;
-    for program in [name::XDP_PROGRAM, name::HELLO_PROGRAM] {
+    for program in [xdp_program(config.deployment), name::HELLO_PROGRAM] {
         let xdp: &mut Xdp = program_mut(&mut ebpf, program)?;
         xdp.load().map_err(|error| explain_program(program, &error))?;
     }

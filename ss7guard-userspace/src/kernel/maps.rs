@@ -162,10 +162,21 @@ pub(super) fn ticks(bpffs: &Path) -> Result<Ticks, KernelError> {
         .ok_or_else(|| KernelError::Unsupported("the start-up program has not noted its clocks".to_owned()))
 }
 
+/// Whether the pinned maps have room for what a bridge holds.
+pub(super) fn has_hold(bpffs: &Path) -> Result<bool, KernelError> {
+    Ok(info(bpffs, name::HOLD_SLOTS)?.max_entries() == abi::HOLD_SLOTS)
+}
+
 /// Holds the sizes of the pinned maps against this version's.
 fn check_shape(bpffs: &Path) -> Result<(), KernelError> {
     let index_len = abi::POINT_CODE_SPACE / INDEX_LANES as u32;
-    let shapes: [(&str, usize, Option<u32>); 15] = [
+    let counts = 8 * abi::BRIDGE_COUNTERS;
+    let shapes: [(&str, usize, Option<u32>); 20] = [
+        (name::BRIDGE_PORTS, size_of::<abi::BridgePort>(), Some(abi::BRIDGE_PORTS)),
+        (name::BRIDGE_COUNT, counts, Some(abi::BRIDGE_PORTS)),
+        (name::HOLD_SLOTS, size_of::<abi::HoldSlot>(), None),
+        (name::HOLD_QUEUES, size_of::<abi::HoldQueue>(), Some(abi::BRIDGE_SOCKETS)),
+        (name::HOLD_BEAT, size_of::<abi::HoldBeat>(), Some(1)),
         (name::TITLE_ROOT, 8, Some(abi::ROOT_WORDS)),
         (name::TITLE_SEGMENTS, 8, None),
         (name::TITLE_CHUNKS, 8 * abi::CHUNK_ROOM, None),

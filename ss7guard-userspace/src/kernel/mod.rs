@@ -8,31 +8,38 @@
 mod attach;
 pub mod block_list;
 mod bpffs;
+mod bridge;
 mod clock;
 mod coverage;
+pub mod device;
 mod ethtool;
 mod events;
 mod grace;
+mod hold;
 pub mod lists;
 mod load;
 mod mapped;
 mod maps;
+mod notes;
 pub mod offloads;
 mod peers;
 mod routes;
 pub mod title_list;
+pub mod xsk;
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index};
+pub use attach::{Attached, Egress, attach, attached, detach, detach_all, interface_index, interface_name};
 pub use block_list::{BlockList, ListError};
 pub use bpffs::{Lock, ensure_mounted, unmount_if_empty};
+pub use bridge::{BridgeMaps, End};
 pub use clock::{monotonic_ns, wall_offset_ns};
 pub use coverage::{Uncovered, uncovered};
 pub use events::{Events, RingEvent};
+pub use hold::HoldMaps;
 pub use lists::{KernelLists, Lists, scan};
 pub use load::{Loaded, load};
 pub use maps::{Counter, Maps};
@@ -50,6 +57,12 @@ pub enum KernelError {
     /// No such interface.
     #[error("interface {0:?} does not exist here; `ip link` lists those that do")]
     NoInterface(String),
+    /// An interface has a program of ours and is no port of the bridge.
+    #[error("{0:?} is attached and no port of a bridge; `ss7guard detach {0}` first")]
+    NoPort(String),
+    /// The pins were made for another deployment.
+    #[error("the pins at {0} were made without a bridge; `ss7guard detach --all` first")]
+    NoBridge(PathBuf),
     /// Somebody else's program is on the interface.
     #[error(
         "interface {0:?} already has an XDP program; remove it first (`ip link set dev {0} xdp off`), or stop the other ss7guard"

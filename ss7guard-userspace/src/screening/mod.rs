@@ -252,6 +252,8 @@ pub struct Engine {
     /// What each peer may say of itself, by each of its addresses.
     says: Arc<HashMap<Address, Arc<Says>>>,
     mode: Mode,
+    /// Whether a message itself can be stopped: it waits in a bridge until it is judged.
+    holds: bool,
 }
 
 /// What a peer may say of itself; an empty list allows anything.
@@ -293,6 +295,7 @@ impl Engine {
             findings: config.findings.clone(),
             says: Arc::new(says.collect()),
             mode: config.mode,
+            holds: config.holds(),
         }
     }
 
@@ -369,7 +372,8 @@ impl Engine {
         if !against {
             return Some(Decision { evidence, ..Decision::plain(Verdict::Allow, "agreement") });
         }
-        let blocks = self.enforces(self.category1.mode) && self.category1.block != RuleBlock::None;
+        let stops = self.holds || self.category1.block != RuleBlock::None;
+        let blocks = stops && self.enforces(self.category1.mode);
         Some(Decision {
             verdict: if blocks { Verdict::Block } else { Verdict::Alert },
             category: Some(Category::Cat1),

@@ -1,12 +1,12 @@
 //! From a frame to decisions: classifier, decoder and rules in one go, for captures and for live traffic.
 
-use ss7guard_common::abi::Side;
+use ss7guard_common::abi::{Side, bridge_flag};
 use ss7guard_common::classify::{self, ChunkVerdict};
 use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::{Address, Remote, sctp};
 
 use crate::config::Config;
-use crate::host::{Host, endpoints};
+use crate::host::{Host, complete_message, endpoints};
 use crate::inspect::message::Message;
 use crate::inspect::record::Place;
 use crate::reassembly::{Arrival, Piece, Reassembler, Seen, What};
@@ -65,9 +65,50 @@ impl Pipeline {
         Self { host, reassembler: Reassembler::default(), engine: Engine::new(config) }
     }
 
+    /// Hands the decisions about those messages of a frame to `sink` that the kernel program stops; the rest of the frame
+    /// comes another way.
+    pub fn stopped(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) {
+        let direction = direction(&self.host, arrival);
+        let mut chunks = Vec::new();
+        let _ = self.host.classify(arrival.octets, arrival.remote, arrival.now_ns, |seen| chunks.push(*seen));
+        for seen in chunks.iter().filter(|seen| stops(seen.verdict)) {
+            let Some(reason) = seen.verdict.reason() else { continue };
+            let message = complete_message(seen, arrival.octets);
+            let octets = message.map_or(&[][..], |(_, user_part)| user_part);
+            let flavour = self.host.flavour;
+            let message = message.map(|(data, user_part)| Message::decode_as(data, user_part, flavour));
+            let fault = (reason.class() == Class::Exception).then_some(reason.as_str());
+            let place = Place {
+                frame: arrival.number,
+                addresses: endpoints(arrival.octets),
+                tsn: Some(seen.user_data.tsn),
+                fault,
+                ..Place::default()
+            };
+            let decision = if is_block(reason) {
+                blocked(reason, seen.verdict)
+            } else {
+                exception(reason, seen.verdict)
+            };
+            sink(&Judged {
+                place,
+                direction,
+                message: message.as_ref(),
+                octets,
+                decision,
+                reason,
+                action: seen.verdict.action(),
+                stream: Some(seen.user_data.stream),
+                pieces: &[],
+                packets: &[],
+            });
+        }
+    }
+
     /// Judges a frame, and hands each decision to `sink`: one for each user data chunk, or one for the frame if it
-    /// has none that could be read. Frames that are not for us, or carry no user data, have none.
-    pub fn frame(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) {
+    /// has none that could be read. Frames that are not for us, or carry no user data, have none. Gives the numbers of the
+    /// frames whose IP packet this one has completed, in the order of their offset.
+    pub fn frame(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) -> &[u64] {
         let Self { host, reassembler, engine } = self;
         let direction = direction(host, arrival);
         let peer = endpoints(arrival.octets).map(|(source, destination)| match arrival.remote {
@@ -96,6 +137,7 @@ impl Pipeline {
                 packets: seen.packets,
             });
         });
+        reassembler.packets()
     }
 }
 
@@ -109,8 +151,11 @@ fn port(arrival: &Arrival<'_>) -> Option<u16> {
     })
 }
 
-/// Out: what leaves this host, or comes from a home peer.
+/// Out: what leaves this host, came by the home port of a bridge, or, where there is none, comes from a home peer.
 fn direction(host: &Host, arrival: &Arrival<'_>) -> Direction {
+    if host.config.bridge & bridge_flag::BY_PORT != 0 {
+        return if arrival.remote == Remote::Destination { Direction::Out } else { Direction::In };
+    }
     let home =
         endpoints(arrival.octets).is_some_and(|(source, _)| host.side(&Address::from(source)) == Side::Home);
     if arrival.remote == Remote::Destination || home { Direction::Out } else { Direction::In }
@@ -121,12 +166,8 @@ fn decide(engine: &Engine, seen: &Seen<'_>, source: Source) -> Option<Decision> 
     // What the kernel could not read, the decoder can, or says why not.
     let faulty = seen.reason.class() == Class::Exception
         && (seen.reason != Reason::GlobalTitleUnreadable || stops(seen.verdict));
-    let blocks = matches!(
-        seen.reason,
-        Reason::BlockedPointCode | Reason::BlockedGlobalTitle | Reason::BlockedUnderAuth
-    );
     match seen.what {
-        _ if blocks => Some(blocked(seen.reason, seen.verdict)),
+        _ if is_block(seen.reason) => Some(blocked(seen.reason, seen.verdict)),
         What::Message(message, _) => {
             let screened = engine.screen(message, source);
             let weak = faulty && screened.verdict < Verdict::Alert;
@@ -138,6 +179,11 @@ fn decide(engine: &Engine, seen: &Seen<'_>, source: Source) -> Option<Decision> 
         What::Unread if faulty => Some(exception(seen.reason, seen.verdict)),
         What::Unread => None,
     }
+}
+
+/// Whether this reason is that of an entry.
+const fn is_block(reason: Reason) -> bool {
+    matches!(reason, Reason::BlockedPointCode | Reason::BlockedGlobalTitle | Reason::BlockedUnderAuth)
 }
 
 /// A message that a block entry matches.
