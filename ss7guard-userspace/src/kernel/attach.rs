@@ -14,7 +14,7 @@ use ss7guard_common::abi::{Mode, name};
 
 use crate::config::{AttachMode, Config, Deployment, EgressMode};
 use crate::kernel::load::{Flat, Loaded, errno_of, program_mut};
-use crate::kernel::{KernelError, bpffs, offloads};
+use crate::kernel::{KernelError, bpffs, device, offloads};
 
 /// How what leaves is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,7 +346,8 @@ fn detach_one(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
     for prefix in [XDP_NATIVE, XDP_GENERIC] {
         remove_pin(&pin_path(bpffs, prefix, &old.interface))?;
     }
-    offloads::restore(bpffs, &old.interface)
+    offloads::restore(bpffs, &old.interface)?;
+    device::restore(bpffs, &old.interface)
 }
 
 fn detach_egress(bpffs: &Path, old: &Attached) -> Result<(), KernelError> {
@@ -386,6 +387,9 @@ pub fn detach_all(bpffs: &Path) -> Result<Vec<String>, KernelError> {
     // A start that died between the switch and the link leaves a note alone.
     for interface in offloads::noted(bpffs)? {
         offloads::restore(bpffs, &interface)?;
+    }
+    for interface in device::noted(bpffs)? {
+        device::restore(bpffs, &interface)?;
     }
     for map in name::PINNED_MAPS {
         remove_pin(&bpffs.join(map))?;
