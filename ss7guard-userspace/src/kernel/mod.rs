@@ -23,6 +23,7 @@ pub mod offloads;
 mod peers;
 mod routes;
 pub mod title_list;
+pub mod xsk;
 
 use std::io;
 use std::path::PathBuf;
