@@ -14,5 +14,6 @@ pub mod pieces;
 pub mod program;
 pub mod proof;
 pub mod random;
+pub mod redirect;
 pub mod traffic;
 pub mod vm;

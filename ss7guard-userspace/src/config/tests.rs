@@ -1,5 +1,6 @@
 use super::*;
 use crate::enforce::{CodeTarget, Directions, TitleTarget, Titles};
+use ss7guard_common::abi::{bridge_flag, frame_flag};
 use ss7guard_common::verdict::{Action, Reason};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -113,12 +114,55 @@ block = "gt"
 }
 
 #[test]
+fn a_bridge_has_its_ports_and_policies() {
+    let text = "schema = 1\n[network]\ndeployment = \"bridge\"\nmode = \"enforce\"\n[[bridge]]\ninterconnect = \"ix0\"\n\
+                home = \"core0\"\n[hold]\ntime = \"2s\"\nroom = 1024\non_controller_down = \"drop\"\n\
+                on_hold_time = \"drop\"\n[frames]\nicmp = \"drop\"\nother = \"drop\"\n";
+    let config = read(text).expect(text);
+    assert_eq!(config.ports(), ["ix0", "core0"]);
+    assert!(config.holds());
+    let record = config.kernel_record();
+    assert_eq!(record.bridge, bridge_flag::HOLD | bridge_flag::DOWN_DROPS | bridge_flag::BY_PORT);
+    assert_eq!(record.frames, frame_flag::ICMP | frame_flag::OTHER);
+    assert_eq!(record.policy(Reason::OtherUserPart.into()), Action::Pass);
+    // In monitor mode nothing waits, unless it is asked for.
+    let monitor = text.replace("enforce", "monitor");
+    assert!(!read(&monitor).expect("monitor").holds());
+    let always = monitor.replace("[hold]\n", "[hold]\nwhen = \"always\"\n");
+    assert!(read(&always).expect("always").holds());
+    let host = read("schema = 1\n[network]\ninterfaces = [\"a\"]\n").expect("host");
+    assert_eq!((host.kernel_record().bridge, host.ports()), (0, vec!["a".to_owned()]));
+}
+
+#[test]
 fn each_mistake_has_one_error_with_its_place() {
     let cases = [
         ("schema = 2", "t.toml:1:10: schema 2 is not known; write schema = 1"),
         ("schema = 1\n[network]\ninterface = 1", "t.toml:3:1: unknown field `interface`"),
         ("schema = 1\n[network]\nmode = \"enforced\"", "t.toml:3:8: unknown variant `enforced`"),
-        ("schema = 1\n[network]\ndeployment = \"bridge\"", "t.toml:3:14: unknown variant `bridge`"),
+        ("schema = 1\n[network]\ndeployment = \"switch\"", "t.toml:3:14: unknown variant `switch`"),
+        (
+            "schema = 1\n[[bridge]]\ninterconnect = \"a\"\nhome = \"b\"",
+            "t.toml:2:1: [[bridge]] is for deployment = \"bridge\"",
+        ),
+        (
+            "schema = 1\n[network]\ndeployment = \"bridge\"\n[[bridge]]\ninterconnect = \"a\"\nhome = \"a\"",
+            "t.toml:6:8: interface \"a\" is named twice",
+        ),
+        (
+            "schema = 1\n[network]\ndeployment = \"bridge\"\ninterfaces = [\"a\"]",
+            "t.toml:4:15: a bridge takes its interfaces from [[bridge]]",
+        ),
+        ("schema = 1\n[hold]\ntime = \"1s\"", "t.toml:2:1: [hold] is for deployment = \"bridge\""),
+        (
+            "schema = 1\n[network]\ndeployment = \"bridge\"\n[hold]\ntime = \"1m\"",
+            "t.toml:5:8: \"1m\" does not fit: write a time from \"10ms\" to \"10s\"",
+        ),
+        (
+            "schema = 1\n[network]\ndeployment = \"bridge\"\n[hold]\nroom = 100",
+            "t.toml:5:8: 100 frames do not fit: write a power of two from 64 to 16384",
+        ),
+        ("schema = 1\n[frames]\narp = \"drop\"", "t.toml:2:1: [frames] is for deployment = \"bridge\""),
         (
             "schema = 1\n[network]\ndeployment = \"tap\"\nmode = \"enforce\"",
             "t.toml:4:8: a tap cannot enforce",

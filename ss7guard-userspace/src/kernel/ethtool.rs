@@ -1,22 +1,21 @@
-//! Features of an interface, by name, through the kernel's ethtool requests (linux/ethtool.h).
+//! Features of an interface, by name, and its queues, through the kernel's ethtool requests (linux/ethtool.h).
 //!
 //! Names are those that `ethtool -k` calls the kernel's own ("rx-lro", "rx-gro-hw", ...). Every word is in host order.
 
 use std::ffi::c_void;
-use std::os::fd::OwnedFd;
-use std::ptr;
 
 use rustix::io::Errno;
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode};
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::ioctl::Opcode;
 
 use crate::kernel::KernelError;
+use crate::kernel::device::{Device, Value};
 
 const SIOCETHTOOL: Opcode = 0x8946;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GFEATURES: u32 = 0x3a;
 const ETHTOOL_SFEATURES: u32 = 0x3b;
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
 /// The set of strings that names features.
 const ETH_SS_FEATURES: u32 = 4;
 /// Octets of one name, with its terminating zeros.
@@ -35,70 +34,24 @@ pub(super) struct Feature {
     pub(super) changeable: bool,
 }
 
-/// What an ethtool request takes: `struct ifreq` with a name and a pointer.
+/// What an ethtool request takes in an `ifreq`: a pointer.
+#[derive(Clone, Copy)]
 #[repr(C)]
-struct Request {
-    name: [u8; 16],
+struct Pointer {
     data: *mut c_void,
     rest: [u64; 2],
 }
 
-struct Ethtool(Request);
+// SAFETY: 24 octets on machines of 64 bits (the request asserts it), and the kernel leaves the pointer as it is.
+unsafe impl Value for Pointer {}
 
-// SAFETY: the opcode takes an `ifreq`, which `Request` is as far as this request looks at it (40 octets, name first, then
-// the pointer). The pointer leads to a buffer that the caller of `ask` keeps and that is as large as its command says.
-unsafe impl Ioctl for Ethtool {
-    type Output = u32;
-    const IS_MUTATING: bool = true;
-
-    fn opcode(&self) -> Opcode {
-        SIOCETHTOOL
-    }
-
-    fn as_ptr(&mut self) -> *mut c_void {
-        ptr::from_mut(&mut self.0).cast()
-    }
-
-    unsafe fn output_from_ptr(out: IoctlOutput, _extract: *mut c_void) -> rustix::io::Result<u32> {
-        Ok(out.cast_unsigned())
-    }
-}
-
-/// An interface whose features can be read and set.
-pub(super) struct Device {
-    socket: OwnedFd,
-    name: [u8; 16],
-    interface: String,
-}
+const FEATURES: &str = "features";
 
 impl Device {
-    /// Opens an interface of this network namespace.
-    ///
-    /// # Errors
-    /// No socket, or a name that no interface can have.
-    pub(super) fn open(interface: &str) -> Result<Self, KernelError> {
-        let failed = |error: Errno| KernelError::other(format!("features of {interface}"), error);
-        let mut name = [0; 16];
-        match name.get_mut(..interface.len()) {
-            Some(room) if interface.len() < 16 => room.copy_from_slice(interface.as_bytes()),
-            _ => return Err(KernelError::NoInterface(interface.to_owned())),
-        }
-        let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).map_err(failed)?;
-        Ok(Self { socket, name, interface: interface.to_owned() })
-    }
-
-    fn ask(&self, words: &mut [u32]) -> Result<u32, Errno> {
-        let request = Request { name: self.name, data: words.as_mut_ptr().cast(), rest: [0; 2] };
+    fn ask(&self, words: &mut [u32]) -> Result<(), Errno> {
+        let pointer = Pointer { data: words.as_mut_ptr().cast(), rest: [0; 2] };
         // SAFETY: `words` lives over the call, and each caller makes it as large as its command asks for.
-        unsafe { rustix::ioctl::ioctl(&self.socket, Ethtool(request)) }
-    }
-
-    fn failed(&self, error: Errno) -> KernelError {
-        match error {
-            Errno::PERM => KernelError::Capability("CAP_NET_ADMIN".to_owned()),
-            Errno::NODEV => KernelError::NoInterface(self.interface.clone()),
-            _ => KernelError::other(format!("features of {}", self.interface), error),
-        }
+        unsafe { self.call(SIOCETHTOOL, pointer) }.map(drop)
     }
 
     /// Names of all features, in the kernel's order; unused places are empty.
@@ -109,11 +62,11 @@ impl Device {
         let (low, high) = mask.split_at(4);
         info[2] = u32::from_ne_bytes(low.try_into().unwrap_or_default());
         info[3] = u32::from_ne_bytes(high.try_into().unwrap_or_default());
-        self.ask(&mut info).map_err(|error| self.failed(error))?;
+        self.ask(&mut info).map_err(|error| self.failed(FEATURES, error))?;
         let count = (info[4] as usize).min(MAX_FEATURES);
         let mut strings = vec![0u32; 3 + count * ETH_GSTRING_LEN / 4];
         strings[..3].copy_from_slice(&[ETHTOOL_GSTRINGS, ETH_SS_FEATURES, info[4].min(MAX_FEATURES as u32)]);
-        self.ask(&mut strings).map_err(|error| self.failed(error))?;
+        self.ask(&mut strings).map_err(|error| self.failed(FEATURES, error))?;
         let octets: Vec<u8> = strings.iter().skip(3).flat_map(|word| word.to_ne_bytes()).collect();
         let names = octets.chunks_exact(ETH_GSTRING_LEN).map(|name| {
             let end = name.iter().position(|octet| *octet == 0).unwrap_or(name.len());
@@ -132,7 +85,7 @@ impl Device {
         // Command and number of blocks; a block is available, requested, active, never changed.
         let mut words = vec![0u32; 2 + 4 * blocks];
         words[..2].copy_from_slice(&[ETHTOOL_GFEATURES, blocks as u32]);
-        self.ask(&mut words).map_err(|error| self.failed(error))?;
+        self.ask(&mut words).map_err(|error| self.failed(FEATURES, error))?;
         let bit = |index: usize, what: usize| {
             words.get(2 + index / 32 * 4 + what).is_some_and(|word| word >> (index % 32) & 1 == 1)
         };
@@ -162,6 +115,20 @@ impl Device {
             words[block] |= 1 << (index % 32);
             words[block + 1] |= u32::from(on) << (index % 32);
         }
-        self.ask(&mut words).map_err(|error| self.failed(error)).map(drop)
+        self.ask(&mut words).map_err(|error| self.failed(FEATURES, error))
+    }
+
+    /// Queues by which frames come in; `None` if the driver has no notion of them.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(super) fn rx_channels(&self) -> Result<Option<u32>, KernelError> {
+        // `struct ethtool_channels`: command, then received, sent, other, combined; first at most, then in use.
+        let mut words = [ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0];
+        match self.ask(&mut words) {
+            Ok(()) => Ok(Some(words[5].saturating_add(words[8]))),
+            Err(Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(self.failed("channels", error)),
+        }
     }
 }

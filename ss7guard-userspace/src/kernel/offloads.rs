@@ -5,13 +5,12 @@
 //! that; the rest of this file switches features, and remembers beside the pins what it has switched, so that any later
 //! process can put it back: a symbolic link `offloads_IF` whose target is a list of names.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::config::Offloads;
-use crate::kernel::attach::escaped;
-use crate::kernel::ethtool::{Device, Feature};
+use crate::kernel::device::Device;
+use crate::kernel::ethtool::Feature;
+use crate::kernel::notes::Note;
 use crate::kernel::{KernelError, interface_index};
 
 /// What a feature that is on means for the judgement of frames.
@@ -144,7 +143,7 @@ fn switch_off(bpffs: &Path, interface: &str, features: &[String]) -> Result<(), 
     let mut switched = switched(bpffs, interface);
     switched
         .extend(features.iter().filter(|feature| !switched.contains(feature)).cloned().collect::<Vec<_>>());
-    note(bpffs, interface, &switched)?;
+    Note::Offloads.write(bpffs, interface, &switched.join(","))?;
     Device::open(interface)?.switch(features, false)?;
     log::info!("{interface}: switched off until `ss7guard detach`: {}", features.join(", "));
     Ok(())
@@ -153,25 +152,8 @@ fn switch_off(bpffs: &Path, interface: &str, features: &[String]) -> Result<(), 
 /// What was switched off here, by this process or an earlier one.
 #[must_use]
 pub fn switched(bpffs: &Path, interface: &str) -> Vec<String> {
-    let Ok(target) = fs::read_link(bpffs.join(note_name(interface))) else { return Vec::new() };
-    target.to_string_lossy().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-fn note(bpffs: &Path, interface: &str, features: &[String]) -> Result<(), KernelError> {
-    let path = bpffs.join(note_name(interface));
-    let what = |error| KernelError::other(path.display().to_string(), error);
-    forget(bpffs, interface)?;
-    symlink(features.join(","), &path).map_err(what)
-}
-
-fn forget(bpffs: &Path, interface: &str) -> Result<(), KernelError> {
-    let path = bpffs.join(note_name(interface));
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(KernelError::other(path.display().to_string(), error))
-        }
-        _ => Ok(()),
-    }
+    let names = Note::Offloads.read(bpffs, interface).unwrap_or_default();
+    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// Puts back what was switched off on an interface.
@@ -187,23 +169,12 @@ pub(super) fn restore(bpffs: &Path, interface: &str) -> Result<(), KernelError> 
         Device::open(interface)?.switch(&features, true)?;
         log::info!("{interface}: switched on again: {}", features.join(", "));
     }
-    forget(bpffs, interface)
-}
-
-const NOTE: &str = "offloads_";
-
-fn note_name(interface: &str) -> String {
-    format!("{NOTE}{}", escaped(interface))
+    Note::Offloads.forget(bpffs, interface)
 }
 
 /// Interfaces with a note, attached or not.
 pub(super) fn noted(bpffs: &Path) -> Result<Vec<String>, KernelError> {
-    Ok(super::bpffs::pins(bpffs)?
-        .filter_map(|pin| {
-            let name = pin.file_name()?.to_string_lossy().into_owned();
-            name.strip_prefix(NOTE).map(super::attach::interface_of)
-        })
-        .collect())
+    Note::Offloads.interfaces(bpffs)
 }
 
 #[cfg(test)]
