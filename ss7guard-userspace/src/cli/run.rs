@@ -72,7 +72,8 @@ pub fn attach(args: &AttachArgs) -> Result<ExitCode> {
             return Err(usage(format!("{home} cannot be both ends of a bridge")));
         }
         config.deployment = Deployment::Bridge;
-        config.bridges = vec![Bridge { interconnect: interconnect.clone(), home: home.clone() }];
+        config.bridges =
+            vec![Bridge { interconnect: interconnect.clone(), home: home.clone(), pass_link_loss: true }];
     }
     if config.ports().is_empty() {
         return Err(usage(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
+use ss7guard_common::abi::BridgeCounter;
 
 use crate::cli::output::{Format, Output, table};
 use crate::cli::target::{Target, ask};
@@ -88,7 +89,7 @@ pub fn stats(args: &StatusArgs) -> Result<ExitCode> {
     let config = args.target.config()?;
     let stats = ask(&config, "stats", &json!({}), || {
         let maps = Maps::open(&config.bpffs)?;
-        let mut stats = maps_stats(&maps).map_err(|fault| anyhow!(fault.message))?;
+        let mut stats = maps_stats(&maps, &config.bpffs).map_err(|fault| anyhow!(fault.message))?;
         stats["controller"] = json!("not running");
         Ok(stats)
     })?;
@@ -104,7 +105,10 @@ pub fn stats(args: &StatusArgs) -> Result<ExitCode> {
         .map(|row| keys.iter().map(|key| text(&row[*key])).collect())
         .collect();
     println!("{}", table(&keys, &rows));
-    for part in ["ring", "controller", "reassembly"] {
+    if let Some(ports) = stats["bridge"].as_array() {
+        println!("{}", ports_table(ports));
+    }
+    for part in ["ring", "controller", "hold", "reassembly"] {
         let rows: Vec<Vec<String>> = match &stats[part] {
             Value::Object(inside) => {
                 inside.iter().map(|(key, value)| vec![key.clone(), text(value)]).collect()
@@ -115,4 +119,22 @@ pub fn stats(args: &StatusArgs) -> Result<ExitCode> {
         println!("{}", table(&[part, "count"], &rows));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The ports of a bridge side by side, and what became of what arrived at each.
+fn ports_table(ports: &[Value]) -> String {
+    let mut heads = vec!["port".to_owned()];
+    heads.extend(ports.iter().map(|port| {
+        let [name, side, to] = ["interface", "side", "to"].map(|key| text(&port[key]));
+        format!("{name} ({side}) to {to}")
+    }));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> = BridgeCounter::ALL
+        .iter()
+        .map(|counter| {
+            let counts = ports.iter().map(|port| text(&port[counter.as_str()]));
+            std::iter::once(counter.as_str().to_owned()).chain(counts).collect()
+        })
+        .collect();
+    table(&heads, &rows).to_string()
 }

@@ -169,6 +169,8 @@ pub struct Bridge {
     pub interconnect: String,
     /// The one that leads home.
     pub home: String,
+    /// Whether one is set down while the other has no link.
+    pub pass_link_loss: bool,
 }
 
 /// How a bridge holds frames.

@@ -46,6 +46,7 @@ pub(super) struct File {
 pub(super) struct Bridge {
     pub(super) interconnect: Spanned<String>,
     pub(super) home: Spanned<String>,
+    pub(super) pass_link_loss: Option<bool>,
 }
 
 /// What becomes of a frame where it cannot be judged, or is of no interest.

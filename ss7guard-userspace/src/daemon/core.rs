@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use ss7guard_common::abi::{PuntCounter, config_flag};
 use tokio::sync::mpsc;
 
-use crate::config::Config;
+use crate::config::{Config, Deployment};
 use crate::control::{Fault, Monitor};
 use crate::daemon::desk::{MONITOR_QUEUE, Watcher};
 use crate::daemon::import::Importing;
 use crate::daemon::judge::{Judging, Order};
+use crate::daemon::links;
 use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
 use crate::enforce::{BlockRequest, Listed, Target};
-use crate::kernel::{self, Attached, KernelLists, Loaded, Lock, Maps};
+use crate::kernel::{self, Attached, BridgeMaps, KernelLists, Loaded, Lock, Maps};
 use crate::screening::RULE_CONFIGURED;
 
 /// How long entries go on after their end.
@@ -52,6 +53,8 @@ pub struct Core {
     pub(super) importing: Importing,
     pub(super) wall_offset_ns: u64,
     started_ns: u64,
+    /// Whether the links of a bridge could not be looked at, which was told.
+    links_failed: bool,
     /// Whether the pins were there before.
     pub adopted: bool,
     /// Whether everything was detached on request.
@@ -97,6 +100,7 @@ impl Core {
             importing: Importing::default(),
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
+            links_failed: false,
             adopted,
             detached: false,
             config,
@@ -155,6 +159,7 @@ impl Core {
         self.loaded.flush_log();
         self.wall_offset_ns = kernel::wall_offset_ns();
         self.remove_ended();
+        self.follow_ports();
         if let Some(refusal) = self.refusal.take() {
             log::error!("{refusal}; {} entries were refused so far", self.entries.refused);
         }
@@ -162,6 +167,30 @@ impl Core {
         if overruns > self.overruns {
             log::warn!("the event ring overflowed: {} frames were not seen", overruns - self.overruns);
             self.overruns = overruns;
+        }
+    }
+
+    /// What changes of a port, its MTU, changes in the kernel's table.
+    fn follow_ports(&self) {
+        if self.config.deployment != Deployment::Bridge {
+            return;
+        }
+        let installed =
+            BridgeMaps::open(&self.config.bpffs).and_then(|mut maps| maps.install(&self.config.bridges));
+        if let Err(error) = installed {
+            log::warn!("ports of the bridge: {error}");
+        }
+    }
+
+    /// Passes loss of link on from one side of a bridge to the other.
+    pub(super) fn look_at_links(&mut self) {
+        match links::pass_on(&self.config.bpffs, &self.config.bridges) {
+            Ok(()) => self.links_failed = false,
+            Err(error) if !self.links_failed => {
+                self.links_failed = true;
+                log::warn!("links of the bridge: {error}");
+            }
+            Err(_) => {}
         }
     }
 
@@ -195,12 +224,15 @@ impl Core {
         status["title_entries"] = json!(self.lists.titles().len());
         status["importing"] = json!(self.importing.is_taken());
         status["title_capacity"] = json!(self.lists.titles().capacity());
+        if let Some(hold) = &self.judging.view().hold {
+            status["hold"] = hold.brief();
+        }
         status["point_code_format"] = json!(self.config.point_code_format.as_str());
         Ok(status)
     }
 
     pub(super) fn stats(&self) -> Result<Value, Fault> {
-        let mut stats = maps_stats(self.lists.arrays())?;
+        let mut stats = maps_stats(self.lists.arrays(), &self.config.bpffs)?;
         let view = self.judging.view().clone();
         let tally = &view.tally;
         let verdicts: BTreeMap<&str, u64> =

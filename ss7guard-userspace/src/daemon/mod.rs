@@ -10,6 +10,7 @@ mod desk;
 mod holder;
 mod import;
 mod judge;
+mod links;
 mod seen;
 mod server;
 mod start;
@@ -31,7 +32,7 @@ use crate::daemon::start::Claim;
 pub use core::Core;
 pub(crate) use import::counts_json;
 
-/// How often it is looked whether the judge is there.
+/// How often it is looked whether the judge is there, and whether the ports of a bridge have a link.
 const TICK: Duration = Duration::from_millis(50);
 
 /// How often expired entries are swept and losses reported.
@@ -88,7 +89,10 @@ async fn serve(config: &Config, mut core: Core, door: Door) -> Result<()> {
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = tick.tick() => ensure!(!core.borrow().judging.has_ended(), "the judge ended by a fault"),
+            _ = tick.tick() => {
+                ensure!(!core.borrow().judging.has_ended(), "the judge ended by a fault");
+                core.borrow_mut().look_at_links();
+            }
             Some(request) = wanted.recv() => core.borrow_mut().apply(request),
             _ = sweep.tick() => core.borrow_mut().sweep(),
             _ = terminate.recv() => break,

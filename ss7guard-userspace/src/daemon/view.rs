@@ -4,11 +4,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use ss7guard_common::abi::PuntCounter;
+use ss7guard_common::abi::{PuntCounter, Side};
 
 use crate::control::Fault;
 use crate::enforce::{Listed, Target};
-use crate::kernel::{Attached, Maps, offloads};
+use crate::kernel::{Attached, BridgeMaps, End, KernelError, Maps, interface_name, offloads};
 use crate::reassembly::Account;
 use crate::screening::rule;
 
@@ -97,7 +97,7 @@ fn ring_json(maps: &Maps) -> Result<Value, Fault> {
 ///
 /// # Errors
 /// The maps cannot be read.
-pub fn maps_stats(maps: &Maps) -> Result<Value, Fault> {
+pub fn maps_stats(maps: &Maps, bpffs: &Path) -> Result<Value, Fault> {
     let counters = maps.counters().map_err(|error| Fault::new("kernel", error.to_string()))?;
     let rows: Vec<Value> = counters
         .iter()
@@ -111,7 +111,33 @@ pub fn maps_stats(maps: &Maps) -> Result<Value, Fault> {
             })
         })
         .collect();
-    Ok(json!({ "counters": rows, "ring": ring_json(maps)? }))
+    let mut stats = json!({ "counters": rows, "ring": ring_json(maps)? });
+    let ports = ports_json(bpffs).map_err(|error| Fault::new("kernel", error.to_string()))?;
+    if !ports.is_empty() {
+        stats["bridge"] = json!(ports);
+    }
+    Ok(stats)
+}
+
+/// The ports of a bridge, and what became of the frames that arrived at each: `entered` is the sum of the others.
+fn ports_json(bpffs: &Path) -> Result<Vec<Value>, KernelError> {
+    let maps = BridgeMaps::open(bpffs)?;
+    let name = |index: u32| interface_name(index).unwrap_or_else(|_| format!("if{index}"));
+    let port = |end: End| {
+        let mut row = json!({
+            "interface": name(end.ifindex),
+            "to": name(end.other),
+            "side": match end.side {
+                Side::Interconnect => "interconnect",
+                Side::Home => "home",
+            },
+        });
+        for (counter, count) in maps.counters(end.index)? {
+            row[counter.as_str()] = json!(count);
+        }
+        Ok(row)
+    };
+    maps.ports()?.into_iter().map(port).collect()
 }
 
 /// What was put together, and what was given up: a key for each table and count.

@@ -87,7 +87,7 @@ impl BridgeMaps {
     ///
     /// # Errors
     /// An interface is not there, or the kernel refuses.
-    pub(super) fn install(&mut self, bridges: &[Bridge]) -> Result<(), KernelError> {
+    pub fn install(&mut self, bridges: &[Bridge]) -> Result<(), KernelError> {
         let wanted = table(bridges)?;
         let before = self.table()?;
         let failed = |error| KernelError::other("write the table of ports", error);
@@ -130,7 +130,7 @@ fn table(bridges: &[Bridge]) -> Result<Vec<BridgePort>, KernelError> {
     const AROUND: u32 = 14 + 4;
     let index = |name: &str| interface_index(name).ok_or_else(|| KernelError::NoInterface(name.to_owned()));
     let mut table = vec![BridgePort::default(); BRIDGE_PORTS as usize];
-    for Bridge { interconnect, home } in bridges {
+    for Bridge { interconnect, home, .. } in bridges {
         let ends = [(interconnect, home, Side::Interconnect), (home, interconnect, Side::Home)];
         for (here, there, side) in ends {
             let port = BridgePort {

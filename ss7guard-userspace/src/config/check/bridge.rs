@@ -47,6 +47,7 @@ pub(super) fn bridges(written: &[Spanned<raw::Bridge>], network: &raw::Network) 
     let pair = |one: &Spanned<raw::Bridge>| Bridge {
         interconnect: one.get_ref().interconnect.get_ref().clone(),
         home: one.get_ref().home.get_ref().clone(),
+        pass_link_loss: one.get_ref().pass_link_loss.unwrap_or(true),
     };
     Ok(written.iter().map(pair).collect())
 }

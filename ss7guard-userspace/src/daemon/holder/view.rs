@@ -68,6 +68,20 @@ pub(in crate::daemon) struct HolderView {
 }
 
 impl HolderView {
+    /// What matters at a glance; times in microseconds.
+    pub(in crate::daemon) fn brief(&self) -> Value {
+        let us = |ns: u64| ns / 1_000;
+        json!({
+            "waiting": self.waiting,
+            "oldest_us": us(self.oldest_ns),
+            "p50_us": self.ages.of_thousand(500).map(us),
+            "p99_us": self.ages.of_thousand(990).map(us),
+            "purged": self.counts.purged,
+            "lost": self.counts.lost,
+            "lost_before": self.counts.lost_before,
+        })
+    }
+
     /// For a client. Times in microseconds.
     pub(in crate::daemon) fn json(&self) -> Value {
         let Counts {
