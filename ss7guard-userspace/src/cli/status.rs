@@ -136,5 +136,5 @@ fn ports_table(ports: &[Value]) -> String {
             std::iter::once(counter.as_str().to_owned()).chain(counts).collect()
         })
         .collect();
-    table(&heads, &rows).to_string()
+    table(&heads, &rows)
 }
