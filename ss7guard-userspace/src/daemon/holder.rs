@@ -5,23 +5,19 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use ss7guard_common::abi::{
-    HOLD_SLOTS, HOLD_STALE_NS, HoldBeat, HoldStamp, PORT_QUEUES, SOCKET_SLOTS, Side, socket_index,
-};
+use ss7guard_common::abi::{HOLD_STALE_NS, HoldBeat};
 use ss7guard_common::neutralise::Form;
-use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 
-use crate::config::{Config, PassOrDrop};
 use crate::daemon::holder::said::Said;
 use crate::hold::packet::{self, Done, Limits};
-use crate::hold::queue::Arrived;
-use crate::hold::{Chunk, Fate, Memory, Queue, Released};
-use crate::kernel::xsk::{self, Copying, Held, Pool, Socket};
-use crate::kernel::{BridgeMaps, End, HoldMaps, KernelError, device, interface_name, monotonic_ns};
-use crate::reassembly::assemble;
+use crate::hold::{Fate, Memory, Queue, Released};
+use crate::kernel::xsk::{self, Held, Pool, Socket};
+use crate::kernel::{End, HoldMaps, monotonic_ns};
 
+mod open;
 mod said;
+mod take;
 mod view;
 
 pub(super) use view::HolderView;
@@ -136,103 +132,6 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// Gives up what an earlier controller had in hand, and opens a socket on each queue of each port.
-    ///
-    /// # Errors
-    /// CAP_NET_RAW is missing, or the kernel refuses.
-    pub(super) fn open(config: &Config) -> Result<Self, KernelError> {
-        let ends = BridgeMaps::open(&config.bpffs)?.ports()?;
-        let maps = HoldMaps::open(&config.bpffs)?;
-        let lost_before = maps.give_up(&ends);
-        if lost_before > 0 {
-            log::warn!(
-                "{lost_before} frames were held when the last controller ended; SCTP sends them again"
-            );
-        }
-        let mut places = Vec::new();
-        for end in &ends {
-            let name = interface_name(end.ifindex)?;
-            let queues = device::rx_queues(&name)?;
-            if queues > PORT_QUEUES {
-                log::warn!(
-                    "{name} has {queues} receive queues; frames of those from {PORT_QUEUES} on are not held"
-                );
-            }
-            places.extend((0..queues.min(PORT_QUEUES)).map(|queue| (*end, queue)));
-        }
-        let room = config.hold.room;
-        let frames = room.saturating_mul(2).saturating_mul(places.len() as u32);
-        let pool = Pool::new(frames)?;
-        let wanted: Vec<xsk::Port> = places
-            .iter()
-            .map(|(end, queue)| xsk::Port {
-                interface: end.ifindex,
-                queue: *queue,
-                receive: room,
-                send: frames,
-            })
-            .collect();
-        let sockets = xsk::open(&pool, &wanted, Copying::Avoid)?;
-        let mut lines = Vec::new();
-        for (socket, (end, queue)) in sockets.into_iter().zip(&places) {
-            let others: Vec<usize> = (0..)
-                .zip(&places)
-                .filter(|(_, (other, _))| other.ifindex == end.other)
-                .map(|(line, _)| line)
-                .collect();
-            let out = others.get(*queue as usize % others.len().max(1)).copied();
-            let (Some(index), Some(out)) = (socket_index(end.index, *queue), out) else { continue };
-            let last = maps.pushed(index);
-            lines.push(Line { socket, index, end: *end, last, last_ns: 0, out, kicks: false });
-        }
-        let mut holder = Self {
-            on_the_way: vec![0; pool.frames() as usize],
-            maps,
-            pool,
-            lines,
-            queue: Queue::default(),
-            memory: Memory::default(),
-            leaving: HashMap::new(),
-            in_flight: 0,
-            next: FIRST_NUMBER,
-            beat_ns: monotonic_ns(),
-            room: room - SLACK,
-            draining: false,
-            hold_ns: u64::try_from(config.hold.time.as_nanos()).unwrap_or(u64::MAX),
-            on_hold_time: match config.hold.on_hold_time {
-                PassOrDrop::Pass => Fate::Pass,
-                PassOrDrop::Drop => Fate::Drop,
-            },
-            limits: Limits {
-                drop_authenticated: config.kernel_record().policy(Reason::BlockedUnderAuth.into())
-                    == Action::Drop,
-            },
-            forms: config
-                .peers
-                .iter()
-                .flat_map(|peer| peer.addresses.iter().map(move |address| (*address, peer.form)))
-                .collect(),
-            counts: Counts { lost_before, ..Counts::default() },
-            ages: view::Ages::default(),
-            taken: Vec::new(),
-            released: Vec::new(),
-        };
-        holder.refill();
-        for line in 0..holder.lines.len() {
-            let Line { index, socket, .. } = &holder.lines[line];
-            holder.maps.open_socket(*index, socket)?;
-        }
-        holder.sign(holder.beat_ns);
-        let queues = holder.lines.len();
-        let how = if holder.lines.iter().all(|line| line.socket.is_zero_copy()) {
-            "without copies"
-        } else {
-            "copied"
-        };
-        log::info!("holding on {queues} queues, {room} frames each, {how}");
-        Ok(holder)
-    }
-
     /// One turn: what has left, what came, what may leave. True if there was something to do.
     pub(super) fn turn(&mut self, now_ns: u64, judge: &mut dyn FnMut(&Scene<'_>, &mut Said)) -> bool {
         if now_ns.saturating_sub(self.beat_ns) > PURGE_NS {
@@ -296,129 +195,6 @@ impl Holder {
         log::warn!(
             "the controller stood still; {purged} frames in hand were given up, SCTP sends them again"
         );
-    }
-
-    /// The stamp in front of a frame, if it is one of this socket's.
-    fn stamp(&mut self, line: usize, held: &Held) -> Option<HoldStamp> {
-        let octets = self.pool.before(held, size_of::<HoldStamp>() as u32)?;
-        let stamp: HoldStamp = bytemuck::try_pod_read_unaligned(octets).ok()?;
-        let own = stamp.slot < HOLD_SLOTS && stamp.slot / SOCKET_SLOTS == self.lines[line].index;
-        if !own {
-            self.counts.foreign += 1;
-        }
-        own.then_some(stamp)
-    }
-
-    /// Counts what was lost before this frame.
-    fn came(&mut self, line: usize, stamp: &HoldStamp) {
-        let line = &mut self.lines[line];
-        let step = stamp.queue_number.wrapping_sub(line.last);
-        if step < u32::MAX / 2 {
-            self.counts.lost += u64::from(step.saturating_sub(1));
-            line.last = stamp.queue_number;
-        }
-        self.leaving.entry(stamp.slot).or_default().came = stamp.number;
-    }
-
-    fn receive(&mut self, line: usize, now_ns: u64, judge: &mut dyn FnMut(&Scene<'_>, &mut Said)) -> bool {
-        let mut taken = std::mem::take(&mut self.taken);
-        self.lines[line].socket.receive(&mut self.pool, MOST, |held| taken.push(held));
-        let busy = !taken.is_empty();
-        if busy {
-            self.lines[line].last_ns = now_ns;
-        } else {
-            self.missed(line, now_ns);
-        }
-        for held in taken.drain(..) {
-            self.counts.received += 1;
-            match self.stamp(line, &held) {
-                Some(stamp) => {
-                    self.came(line, &stamp);
-                    self.take_in(line, held, &stamp, judge);
-                }
-                None => {
-                    self.counts.dropped += 1;
-                    self.pool.give_back(held);
-                }
-            }
-        }
-        self.taken = taken;
-        busy
-    }
-
-    /// What was handed over long ago and never came, is lost: else the kernel would think the way full for ever.
-    fn missed(&mut self, line: usize, now_ns: u64) {
-        let line = &mut self.lines[line];
-        let pushed = self.maps.pushed(line.index);
-        if pushed == line.last {
-            line.last_ns = now_ns;
-        } else if now_ns.saturating_sub(line.last_ns) > LOST_NS {
-            self.counts.lost += u64::from(pushed.wrapping_sub(line.last));
-            line.last = pushed;
-            line.last_ns = now_ns;
-        }
-    }
-
-    /// Judges a frame as far as that goes, and puts it into its line.
-    fn take_in(
-        &mut self,
-        line: usize,
-        held: Held,
-        stamp: &HoldStamp,
-        judge: &mut dyn FnMut(&Scene<'_>, &mut Said),
-    ) {
-        let end = self.lines[line].end;
-        let frame = self.next;
-        self.next += 1;
-        let mut said = Said::default();
-        let mut chunks = Vec::new();
-        if stamp.judge == 0 {
-            self.counts.behind += 1;
-        } else {
-            let octets = self.pool.octets(&held);
-            let remote = if end.side == Side::Home { Remote::Destination } else { Remote::Source };
-            let scene = Scene { number: frame, octets, remote, ifindex: end.ifindex, time_ns: stamp.time_ns };
-            judge(&scene, &mut said);
-            chunks = packet::chunks(octets, &self.memory);
-            self.apply(&mut chunks, &said);
-        }
-        let fragment = said.fragment || !said.packet.is_empty();
-        let (slot, number, since_ns) = (stamp.slot, stamp.number, stamp.time_ns);
-        let token = InHand { held, line };
-        self.queue.push(Arrived { frame, slot, number, since_ns, chunks, fragment, token });
-        if !said.packet.is_empty() {
-            self.join(&said);
-        }
-        let Self { queue, memory, .. } = self;
-        for (piece, fate) in &said.decided {
-            queue.decide(piece, *fate, |chunk| memory.note(chunk.piece, chunk.hash, *fate));
-        }
-    }
-
-    /// The fates of a frame's chunks, by what was said of it and what became of them before.
-    fn apply(&mut self, chunks: &mut [Chunk], said: &Said) {
-        for chunk in chunks {
-            let before = chunk.fate;
-            chunk.fate =
-                said.fate(&chunk.piece).map_or(before, |fate| Some(before.map_or(fate, |b| b.max(fate))));
-            if let Some(fate) = chunk.fate
-                && before != Some(fate)
-                && (fate != Fate::Pass || said.is_in_pieces(&chunk.piece))
-            {
-                self.memory.note(chunk.piece, chunk.hash, fate);
-            }
-        }
-    }
-
-    /// The IP fragments of a packet are all here.
-    fn join(&mut self, said: &Said) {
-        let Self { queue, pool, memory, .. } = self;
-        let mut chunks = queue
-            .tokens(&said.packet)
-            .and_then(|tokens| assemble(tokens.into_iter().map(|token| pool.octets(&token.held))))
-            .map_or_else(Vec::new, |(packet, _)| packet::chunks(&packet, memory));
-        self.apply(&mut chunks, said);
-        self.queue.join(&said.packet, chunks);
     }
 
     fn expire(&mut self, now_ns: u64) {

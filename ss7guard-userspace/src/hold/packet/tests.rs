@@ -44,7 +44,7 @@ fn ip(protocol: u8, offset: usize, more: bool, content: &[u8]) -> Vec<u8> {
     frame.extend([0x45, 0]);
     frame.extend((20 + content.len() as u16).to_be_bytes());
     frame.extend([0, 77]);
-    frame.extend((offset as u16 / 8 | u16::from(more) << 13).to_be_bytes());
+    frame.extend(((offset as u16 / 8) | (u16::from(more) << 13)).to_be_bytes());
     frame.extend([64, protocol, 0, 0, 10, 7, 0, 11, 10, 7, 0, 1]);
     frame.extend(content);
     frame
