@@ -8,14 +8,14 @@
 //! What differs between kernel and host is behind [`Env`]: the lists, the counters, and how the judgement of one
 //! chunk is called (a function of its own in the kernel, for the verifier's sake).
 
-use crate::abi::{Config, Mode, config_flag};
+use crate::abi::{Config, Mode, config_flag, direction};
 use crate::neutralise::{self, WriteAt, crc::Delta};
 use crate::read::{MAX_OFFSET, ReadAt};
 use crate::verdict::{Action, Code, Reason};
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::m3ua::{self, Data, Parsed, SI_SCCP};
 use crate::wire::sctp::{self, Chunk, Ppid, UserData, chunk_type, data_flag};
-use crate::wire::{Remote, SctpSpan, ipv4, ipv6};
+use crate::wire::{Remote, SctpSpan, ipv4, ipv6, tcap};
 
 mod env;
 mod outcome;
@@ -296,7 +296,8 @@ const fn by_sender(config: &Config, scope: Scope, found: Code) -> Code {
         return found;
     }
     let unknown = Code::of(Reason::UnknownPeer);
-    let told = Reason::EXCEPTIONS & (config.punts | config.neutralises | config.drops);
+    let said = Reason::EXCEPTIONS | 1u64.wrapping_shl(Reason::ForbiddenOperation as u32);
+    let told = said & (config.punts | config.neutralises | config.drops);
     let keeps = told.wrapping_shr(found.number() as u32) & 1 != 0;
     if keeps && !matches!(config.policy(unknown), Action::Drop) { found } else { unknown }
 }
@@ -369,7 +370,18 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
             return blocked(config, scope, Reason::BlockedGlobalTitle, hit, env);
         }
     }
-    let found = if label.ni > 3 {
+    let whole = data_flag::BEGIN | data_flag::END;
+    let forbidden = label.si == SI_SCCP
+        && config.has(config_flag::OPERATIONS)
+        && chunk.flags & whole == whole
+        && fault.is_none()
+        && env.is_forbidden(frame, config, scope, data.user_part, data.user_part_len);
+    if forbidden && scope.authenticated() {
+        return conclude(config, Reason::BlockedUnderAuth.into(), env);
+    }
+    let found = if forbidden {
+        Reason::ForbiddenOperation
+    } else if label.ni > 3 {
         Reason::NetworkIndicatorInvalid
     } else if too_wide(frame, config, scope, label.opc | label.dpc, env) {
         Reason::PointCodeTooWide
@@ -383,6 +395,21 @@ fn judge<R: ReadAt + ?Sized, E: Env<R>>(
         Reason::OtherUserPart
     };
     conclude(config, by_sender(config, scope, fault.or(found)), env)
+}
+
+/// Whether an SCCP message of `len` octets at `off` comes from the interconnect and begins a dialogue with an operation that
+/// is stopped; the judgement behind [`Env::is_forbidden`].
+#[inline(always)]
+pub fn is_forbidden<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    off: usize,
+    len: usize,
+    env: &mut E,
+) -> bool {
+    let Some(code) = tcap::operation(frame, off, len).code() else { return false };
+    config.stops_operation(code) && title::from(frame, config, scope, env) == direction::IN
 }
 
 /// The judgement of a message that a block entry matches, and counts it.

@@ -207,6 +207,8 @@ reasons! {
     /// SCCP whose calling global title the kernel cannot read, while there is a list of them: other types than unitdata,
     /// broken addresses, digits above 9, E.212 numbers, first fragments without the address.
     GlobalTitleUnreadable = "global_title_unreadable", Exception, Punt;
+    /// A dialogue from the interconnect begins with an operation that never comes from there.
+    ForbiddenOperation = "forbidden_operation", Message, Neutralise;
 }
 
 /// A reason that may be absent, as one number: 0, or the reason's number plus one.
@@ -352,7 +354,10 @@ mod tests {
             assert!(
                 matches!(
                     reason,
-                    Reason::BlockedPointCode | Reason::BlockedGlobalTitle | Reason::BlockedUnderAuth
+                    Reason::BlockedPointCode
+                        | Reason::BlockedGlobalTitle
+                        | Reason::BlockedUnderAuth
+                        | Reason::ForbiddenOperation
                 ) || reason.default_action() != Action::Drop,
                 "{reason:?}"
             );

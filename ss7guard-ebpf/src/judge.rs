@@ -36,7 +36,7 @@ impl<'a, const EGRESS: bool> Kernel<'a, EGRESS> {
 
 /// The parts of [`Env`] that do not depend on the reader.
 macro_rules! kernel_env {
-    ($reader:ty, $egress:literal, $judge:ident, $walk:ident, $title:ident, $owner:ident, $fragment:ident, $note:ident, $stranger:ident) => {
+    ($reader:ty, $egress:literal, $judge:ident, $walk:ident, $title:ident, $forbidden:ident, $owner:ident, $fragment:ident, $note:ident, $stranger:ident) => {
         impl Env<$reader> for Kernel<'_, $egress> {
             #[inline(always)]
             fn peer(&mut self, address: &Address) -> Option<Known> {
@@ -63,6 +63,18 @@ macro_rules! kernel_env {
                 len: usize,
             ) -> TitleVerdict {
                 TitleVerdict($title(frame.0, off as u32, len as u32, scope.0))
+            }
+
+            #[inline(always)]
+            fn is_forbidden(
+                &mut self,
+                frame: &$reader,
+                _config: &Config,
+                scope: Scope,
+                off: usize,
+                len: usize,
+            ) -> bool {
+                $forbidden(frame.0, off as u32, len as u32, scope.0) != 0
             }
 
             #[inline(always)]
@@ -180,6 +192,7 @@ kernel_env!(
     judge_linear,
     walk_linear,
     title_linear,
+    forbidden_linear,
     owner_linear,
     fragment_linear,
     note_linear,
@@ -191,12 +204,24 @@ kernel_env!(
     judge_paged,
     walk_paged,
     title_paged,
+    forbidden_paged,
     owner_paged,
     fragment_paged,
     note_paged,
     stranger_paged
 );
-kernel_env!(Skb, true, judge_skb, walk_skb, title_skb, owner_skb, fragment_skb, note_skb, stranger_skb);
+kernel_env!(
+    Skb,
+    true,
+    judge_skb,
+    walk_skb,
+    title_skb,
+    forbidden_skb,
+    owner_skb,
+    fragment_skb,
+    note_skb,
+    stranger_skb
+);
 
 /// What a judge returns when it cannot read the configuration: pass, as everything does without one.
 const NO_CONFIG: u64 = 0;
@@ -276,6 +301,32 @@ extern "C" fn title_skb(ctx: *mut __sk_buff, off: u32, len: u32, scope: u32) -> 
     let Some(config) = maps::config() else { return 0 };
     let env = &mut Kernel::<true>::of(config, scope);
     title::judge(&Skb(ctx), config, Scope(scope), off as usize, len as usize, env).0
+}
+
+/// Whether an SCCP message begins a dialogue with an operation that is stopped: 1, else 0. Functions of their own, as the
+/// judges are.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn forbidden_linear(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false>::of(config, scope);
+    u32::from(classify::is_forbidden(&Linear(ctx), config, Scope(scope), off as usize, len as usize, env))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn forbidden_paged(ctx: *mut xdp_md, off: u32, len: u32, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<false>::of(config, scope);
+    u32::from(classify::is_forbidden(&Paged(ctx), config, Scope(scope), off as usize, len as usize, env))
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn forbidden_skb(ctx: *mut __sk_buff, off: u32, len: u32, scope: u32) -> u32 {
+    let Some(config) = maps::config() else { return 0 };
+    let env = &mut Kernel::<true>::of(config, scope);
+    u32::from(classify::is_forbidden(&Skb(ctx), config, Scope(scope), off as usize, len as usize, env))
 }
 
 /// Whether the sender of a packet is on a signalling port and not among the peers: 1, else 0. Functions of their own, as

@@ -44,6 +44,11 @@ fn from_code(opc: u32, title: &str) -> Vec<u8> {
     m3ua::data(label, Some(7), &Kind::UpdateLocation.begin_from(title, 5))
 }
 
+/// A message with which a dialogue begins.
+fn beginning(kind: Kind) -> Vec<u8> {
+    m3ua::data(m3ua::Label { opc: FREE, dpc: 9, ni: 0, sls: 1 }, Some(7), &kind.begin(5))
+}
+
 fn from(title: &str) -> Vec<u8> {
     from_code(FREE, title)
 }
@@ -222,6 +227,14 @@ fn table() -> Vec<(&'static str, Reason, Vec<u8>)> {
         ("calling title of form 9", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(-5, 0x26))])),
         ("connection request", R::GlobalTitleUnreadable, sctp(&[data(WHOLE, 3, &odd_title(-23, 0x01))])),
         ("first fragment up to the called address", R::GlobalTitleUnreadable, sctp(&[data(FIRST, 3, &m3ua_data(FREE)[..60])])),
+        ("forbidden operation", R::ForbiddenOperation, sctp(&[data(WHOLE, 3, &beginning(Kind::AnyTimeInterrogation))])),
+        ("forbidden operation, IPv6, I-DATA", R::ForbiddenOperation,
+            Frame::ipv6(132, &[]).sctp(1, &[i_data(WHOLE, 3, &beginning(Kind::SendImsi))]).build()),
+        ("forbidden operation, in the second buffer", R::ForbiddenOperation,
+            sctp(&[chunk(0x84, 0, &[0; 5_000]), data(WHOLE, 3, &beginning(Kind::SendImsi))])),
+        ("another operation", R::Sccp, sctp(&[data(WHOLE, 3, &beginning(Kind::SendRoutingInfo))])),
+        ("forbidden operation in a first fragment", R::SctpFirstFragment,
+            sctp(&[data(FIRST, 3, &beginning(Kind::AnyTimeInterrogation))])),
         ("15-bit DPC", R::PointCodeTooWide, sctp(&[data(WHOLE, 3, &changed(PROTOCOL_DATA_AT + 10, 0x40))])),
     ]
 }
@@ -236,7 +249,8 @@ fn peers() -> Config {
 /// A configuration in which every reason shows in the event: nothing is dropped, everything is punted.
 fn everything_punts() -> abi::Config {
     let mut record = abi::Config { setup_copies: u32::MAX, ..abi::Config::fresh() };
-    record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST;
+    record.flags |= config_flag::KNOWN_PEERS | config_flag::GT_LIST | config_flag::OPERATIONS;
+    record.set_operations([58, 71].into_iter());
     for reason in Reason::ALL {
         record.set_policy(*reason, Action::Punt);
     }

@@ -12,7 +12,8 @@ use ss7guard_common::verdict::{Action, Class, Reason};
 use ss7guard_common::wire::{Address, Remote};
 use ss7guard_fuzz::facts;
 use ss7guard_userspace::host::{Host, Peer, complete_message, endpoints};
-use ss7guard_userspace::inspect::message::Message;
+use ss7guard_userspace::inspect::gsm_map::Protocol;
+use ss7guard_userspace::inspect::message::{Message, Outcome};
 use ss7guard_userspace::inspect::sccp::Flavour;
 
 /// Point codes of two carriers of the seed corpus: one blocked for every network indicator, one for NI 0.
@@ -20,6 +21,9 @@ const BLOCKED: [(u32, u8); 2] = [(4711, ANY_NI), (5033, 0)];
 
 /// Calling global titles: what starts with 4 is blocked, but for what starts with 44.
 const TITLES: [(&str, Action); 2] = [("4", Action::Neutralise), ("44", Action::Pass)];
+
+/// Operations that are stopped.
+const FORBIDDEN: [u8; 2] = [58, 71];
 
 fuzz_target!(|frame: &[u8]| {
     let _ = endpoints(frame);
@@ -56,8 +60,10 @@ fuzz_target!(|frame: &[u8]| {
 /// Tables with something in each.
 fn host(mode: Mode) -> Host {
     let fresh = Config::fresh();
-    let flags = fresh.flags | config_flag::GT_LIST;
-    let mut host = Host::new(Config { mode: mode as u8, flags, ..fresh });
+    let flags = fresh.flags | config_flag::GT_LIST | config_flag::OPERATIONS;
+    let mut config = Config { mode: mode as u8, flags, ..fresh };
+    config.set_operations(FORBIDDEN.into_iter());
+    let mut host = Host::new(config);
     for (digits, action) in TITLES {
         let symbols = Symbols::from_ascii(digits.as_bytes()).unwrap_or(Symbols::NONE);
         host.titles.put(TitleDetail::new(symbols, action, direction::BOTH, 7));
@@ -145,6 +151,13 @@ fn check(frame: &[u8], seen: &Observed) {
     assert_eq!(reason == Reason::BlockedPointCode, expected && !auth, "{data:?}");
     if !expected && let Some((data, user_part)) = complete_message(seen, frame) {
         let message = Message::decode(data, user_part);
+        if reason == Reason::ForbiddenOperation {
+            // The decoder reads the same, but for what breaks off behind the operation.
+            let broken = matches!(message.outcome, Outcome::Undecodable(_));
+            let first = message.invokes().next().map(|(_, code)| code);
+            let forbidden = first.is_some_and(|code| FORBIDDEN.iter().any(|one| i32::from(*one) == code));
+            assert!(broken || (forbidden && message.protocol == Protocol::Map), "{message:?}");
+        }
         let title = message.sccp.as_ref().and_then(|sccp| sccp.calling.global_title);
         const LAND_MOBILE: u8 = 6;
         if let Some(title) = title.filter(|title| title.numbering_plan != Some(LAND_MOBILE)) {

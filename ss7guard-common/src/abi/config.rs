@@ -76,9 +76,12 @@ pub struct Config {
     pub setup_copies: u32,
     /// A number that senders do not know: they cannot choose whose place in a table they take.
     pub seed: u64,
+    /// Bitmap over the local codes of MAP operations, 0 to 127: those that are stopped if a dialogue from the interconnect
+    /// begins with them; asked with [`config_flag::OPERATIONS`].
+    pub operations: [u64; 2],
 }
 
-super::kernel_abi!(Config, 80);
+super::kernel_abi!(Config, 96);
 
 /// [`Config::setup_copies`] of a fresh configuration: ten times what a large network sends when everything comes up again.
 pub const SETUP_COPIES: u32 = 1_000;
@@ -93,6 +96,8 @@ pub mod config_flag {
     pub const KNOWN_PEERS: u8 = 0x04;
     /// Some peer's SCCP addresses are coded otherwise than those of peers that are not listed.
     pub const PEER_FLAVOURS: u8 = 0x08;
+    /// Some operations are stopped: SCCP is read as far as the first.
+    pub const OPERATIONS: u8 = 0x10;
 }
 
 impl Config {
@@ -118,6 +123,7 @@ impl Config {
             lists: 0,
             setup_copies: SETUP_COPIES,
             seed: 0,
+            operations: [0; 2],
         };
         for reason in Reason::ALL {
             config.set_policy(*reason, reason.default_action());
@@ -146,6 +152,25 @@ impl Config {
         let [a, b, c, d] = self.ports;
         let hit = |port: u16| port != 0 && (port == a || port == b || port == c || port == d);
         hit(source) || hit(destination)
+    }
+
+    /// Whether this operation is stopped, for those of [`config_flag::OPERATIONS`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn stops_operation(&self, code: u8) -> bool {
+        let [low, high] = self.operations;
+        let word = if code & 0x40 == 0 { low } else { high };
+        word.wrapping_shr(code as u32 & 63) & 1 != 0
+    }
+
+    /// Sets the operations that are stopped; codes above 127 are left out.
+    pub fn set_operations(&mut self, codes: impl Iterator<Item = u8>) {
+        self.operations = [0; 2];
+        for code in codes.filter(|code| *code < 128) {
+            let [low, high] = &mut self.operations;
+            let word = if code & 0x40 == 0 { low } else { high };
+            *word |= 1u64.wrapping_shl(u32::from(code) & 63);
+        }
     }
 
     /// The configured action for a reason, before the mode is applied.

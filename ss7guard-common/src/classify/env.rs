@@ -1,7 +1,9 @@
 //! What the classifier needs from the side it runs on: the lists, the counters, and how its parts are called.
 
 use crate::abi::{Config, Split, Symbols};
-use crate::classify::{ChunkVerdict, Scope, TitleVerdict, is_stranger, split, title, user_data};
+use crate::classify::{
+    ChunkVerdict, Scope, TitleVerdict, is_forbidden, is_stranger, split, title, user_data,
+};
 use crate::read::ReadAt;
 use crate::verdict::{Action, Code};
 use crate::wire::m3ua::{self, Data, Walked};
@@ -68,6 +70,16 @@ pub trait Env<R: ReadAt + ?Sized> {
         Self: Sized,
     {
         title::judge(frame, config, scope, off, len, self)
+    }
+
+    /// Whether an SCCP message begins a dialogue with an operation that is stopped; see [`is_forbidden`]. The kernel puts a
+    /// function call here.
+    #[inline(always)]
+    fn is_forbidden(&mut self, frame: &R, config: &Config, scope: Scope, off: usize, len: usize) -> bool
+    where
+        Self: Sized,
+    {
+        is_forbidden(frame, config, scope, off, len, self)
     }
 
     /// Whether verdicts can be carried out here; what leaves through tc is only looked at.

@@ -81,7 +81,12 @@ pub fn judge<R: ReadAt + ?Sized, E: Env<R>>(
 /// From which direction a message comes: out is what leaves this host, came by the home port of a bridge, or, where there
 /// is none, comes from a home peer.
 #[inline(always)]
-fn from<R: ReadAt + ?Sized, E: Env<R>>(frame: &R, config: &Config, scope: Scope, env: &mut E) -> u8 {
+pub(super) fn from<R: ReadAt + ?Sized, E: Env<R>>(
+    frame: &R,
+    config: &Config,
+    scope: Scope,
+    env: &mut E,
+) -> u8 {
     if scope.remote_is_destination() {
         return direction::OUT;
     }

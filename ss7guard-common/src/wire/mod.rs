@@ -11,6 +11,7 @@ pub mod ipv6;
 pub mod m3ua;
 pub mod sccp;
 pub mod sctp;
+pub mod tcap;
 
 /// `n` rounded up to the next multiple of four, as chunks and parameters are padded.
 #[inline(always)]

@@ -105,6 +105,7 @@ pub(super) fn check(file: raw::File) -> Checked<Config> {
                 BlockName::Gt => RuleBlock::Gt,
             },
             on_block: category1.on_block,
+            stop: category1.stop,
             ttl: duration(category1.ttl.as_ref())?.unwrap_or(Duration::from_secs(3_600)),
         },
         agreements: file.agreement.iter().map(agreement).collect::<Checked<_>>()?,

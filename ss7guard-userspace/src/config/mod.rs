@@ -23,6 +23,7 @@ use crate::enforce::Target;
 use crate::inspect::sccp::Flavour;
 use crate::screening::FindingActions;
 use crate::screening::operators::Operator;
+use crate::screening::{Category, category};
 pub use check::network_indicator;
 pub use raw::{AttachMode, Deployment, EgressMode, HoldWhen, Offloads, OnBlock, PassOrDrop, RuleMode};
 pub use units::{parse_duration, show_duration};
@@ -145,6 +146,8 @@ pub struct Category1 {
     pub block: RuleBlock,
     /// What its entries do.
     pub on_block: OnBlock,
+    /// Whether the kernel stops messages in plain form by itself, so that not even the first arrives.
+    pub stop: bool,
     /// How long its entries last.
     pub ttl: Duration,
 }
@@ -313,6 +316,10 @@ impl Config {
         if self.deployment == Deployment::Bridge {
             self.bridge_policy(&mut record);
         }
+        if self.category1.stop && self.mode == Mode::Enforce && self.category1.mode == RuleMode::Enforce {
+            record.flags |= config_flag::OPERATIONS;
+            record.set_operations(self.never_from_outside());
+        }
         record.default_flavour = self.flavour as u8;
         if self.peers.iter().any(|peer| peer.flavour != self.flavour) {
             record.flags |= config_flag::PEER_FLAVOURS;
@@ -330,6 +337,13 @@ impl Config {
             record.flags |= config_flag::KNOWN_PEERS;
         }
         record
+    }
+
+    /// Operations that no partner at all may send.
+    fn never_from_outside(&self) -> impl Iterator<Item = u8> + '_ {
+        let agreed = |code: &i32| self.agreements.iter().any(|agreement| agreement.operations.contains(code));
+        let codes = (0..=127i32).filter(|code| category::of(*code) == Some(Category::Cat1));
+        codes.filter(move |code| !agreed(code)).filter_map(|code| u8::try_from(code).ok())
     }
 
     /// What a bridge does otherwise.

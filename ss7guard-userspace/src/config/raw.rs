@@ -357,6 +357,7 @@ pub(super) struct Category1 {
     pub(super) mode: RuleMode,
     pub(super) block: BlockName,
     pub(super) on_block: OnBlock,
+    pub(super) stop: bool,
     pub(super) ttl: Option<Spanned<String>>,
 }
 

@@ -254,7 +254,10 @@ impl Judge {
             };
             if event.event.flags & event_flag::HELD != 0 {
                 // The rest of it is judged where it waits.
-                pipeline.stopped(&arrival, |judged| desk.judge(judged, &sight));
+                pipeline.stopped(&arrival, |judged| {
+                    desk.judge(judged, &sight);
+                    requests.extend(planner.plan(judged, desk.config, now_ns));
+                });
                 return;
             }
             pipeline.frame(&arrival, |judged| {

@@ -68,7 +68,8 @@ impl Pipeline {
     /// Hands the decisions about those messages of a frame to `sink` that the kernel program stops; the rest of the frame
     /// comes another way.
     pub fn stopped(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) {
-        let direction = direction(&self.host, arrival);
+        let source = source(&self.host, arrival);
+        let direction = source.direction;
         let mut chunks = Vec::new();
         let _ = self.host.classify(arrival.octets, arrival.remote, arrival.now_ns, |seen| chunks.push(*seen));
         for seen in chunks.iter().filter(|seen| stops(seen.verdict)) {
@@ -85,10 +86,12 @@ impl Pipeline {
                 fault,
                 ..Place::default()
             };
-            let decision = if is_block(reason) {
-                blocked(reason, seen.verdict)
-            } else {
-                exception(reason, seen.verdict)
+            let decision = match &message {
+                _ if is_block(reason) => blocked(reason, seen.verdict),
+                Some(message) if reason == Reason::ForbiddenOperation => {
+                    Decision { verdict: Verdict::Block, ..self.engine.screen(message, source) }
+                }
+                _ => exception(reason, seen.verdict),
             };
             sink(&Judged {
                 place,
@@ -110,12 +113,8 @@ impl Pipeline {
     /// frames whose IP packet this one has completed, in the order of their offset.
     pub fn frame(&mut self, arrival: &Arrival<'_>, mut sink: impl FnMut(&Judged<'_>)) -> &[u64] {
         let Self { host, reassembler, engine } = self;
-        let direction = direction(host, arrival);
-        let peer = endpoints(arrival.octets).map(|(source, destination)| match arrival.remote {
-            Remote::Source => source.into(),
-            Remote::Destination => destination.into(),
-        });
-        let source = Source { direction, peer, port: port(arrival) };
+        let source = source(host, arrival);
+        let direction = source.direction;
         reassembler.frame(host, arrival, &mut |seen| {
             let Some(decision) = decide(engine, seen, source) else { return };
             let (message, octets) = match seen.what {
@@ -139,6 +138,15 @@ impl Pipeline {
         });
         reassembler.packets()
     }
+}
+
+/// Where the messages of a frame come from.
+fn source(host: &Host, arrival: &Arrival<'_>) -> Source {
+    let peer = endpoints(arrival.octets).map(|(source, destination)| match arrival.remote {
+        Remote::Source => source.into(),
+        Remote::Destination => destination.into(),
+    });
+    Source { direction: direction(host, arrival), peer, port: port(arrival) }
 }
 
 /// SCTP port of the remote end, if the frame holds one whole.
@@ -169,7 +177,10 @@ fn decide(engine: &Engine, seen: &Seen<'_>, source: Source) -> Option<Decision> 
     match seen.what {
         _ if is_block(seen.reason) => Some(blocked(seen.reason, seen.verdict)),
         What::Message(message, _) => {
-            let screened = engine.screen(message, source);
+            let mut screened = engine.screen(message, source);
+            if seen.reason == Reason::ForbiddenOperation && stops(seen.verdict) {
+                screened.verdict = Verdict::Block;
+            }
             let weak = faulty && screened.verdict < Verdict::Alert;
             Some(if weak { exception(seen.reason, seen.verdict) } else { screened })
         }
