@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use ss7guard_userspace::kernel::offloads;
 use std::os::fd::AsFd as _;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -207,7 +208,7 @@ impl BridgedWire {
     /// Makes the namespaces and both halves of the wire, with the addresses of [`Wire::new`].
     ///
     /// # Errors
-    /// Not root, or `ip` or `ethtool` fails.
+    /// Not root, `ip` fails, or the kernel refuses.
     pub fn new() -> Result<Self> {
         let wire = Wire { host: Namespace::new("host")?, world: Namespace::new("world")? };
         let bridge = Namespace::new("bridge")?;
@@ -224,11 +225,7 @@ impl BridgedWire {
 /// with GRO (Linux, drivers/net/veth.c: veth_xdp_xmit).
 ///
 /// # Errors
-/// `ethtool` fails.
+/// The kernel refuses.
 pub fn takes_redirects(namespace: &Namespace, interface: &str) -> Result<()> {
-    let mut command = Command::new("ethtool");
-    command.args(["-K", interface, "gro", "on"]);
-    let output = namespace.inside(|| command.output().context("run `ethtool`"))?;
-    ensure!(output.status.success(), "ethtool: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
+    namespace.inside(|| Ok(offloads::switch(interface, &["rx-gro".to_owned()], true)?))
 }

@@ -76,6 +76,7 @@ const BANS: &[Ban] = &[
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/reassembly/")
+                || path.starts_with("ss7guard-userspace/src/hold/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
                 || path.starts_with("ss7guard-userspace/src/explain/")
                 || path == "ss7guard-userspace/src/host.rs"
@@ -95,6 +96,7 @@ const BANS: &[Ban] = &[
         applies: |path| {
             path.starts_with("ss7guard-userspace/src/inspect/")
                 || path.starts_with("ss7guard-userspace/src/reassembly/")
+                || path.starts_with("ss7guard-userspace/src/hold/")
                 || path.starts_with("ss7guard-userspace/src/screening/")
                 || path.starts_with("ss7guard-userspace/src/explain/")
         },

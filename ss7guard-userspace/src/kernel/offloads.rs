@@ -149,6 +149,14 @@ fn switch_off(bpffs: &Path, interface: &str, features: &[String]) -> Result<(), 
     Ok(())
 }
 
+/// Switches features of an interface, by the kernel's names, with no note of it; those that it does not have are left out.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn switch(interface: &str, features: &[String], on: bool) -> Result<(), KernelError> {
+    Device::open(interface)?.switch(features, on)
+}
+
 /// What was switched off here, by this process or an earlier one.
 #[must_use]
 pub fn switched(bpffs: &Path, interface: &str) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! The firewall at work on a live lab: real SCTP/M3UA associations with roaming traffic and attacks, a blocked point
 //! code, an attack recognised and its source blocked, and a table of what was sent and what arrived. It fails if
-//! any line of the table is not as it must be.
+//! any line of the table is not as it must be. Then the same in a bridge, where not even the first attack arrives.
+
+mod bridge;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -163,7 +165,8 @@ fn demo() -> Result<bool> {
     thread::sleep(Duration::from_secs(2));
 
     let right = report(&firewall, &batches)?;
-    Ok(contrast(&wire, &firewall)? && right)
+    let right = contrast(&wire, &firewall)? && right;
+    Ok(bridge::bridge()? && right)
 }
 
 /// What the two ways of stopping a message do to an association: the same 10,000 messages on each, of which 1,000 are
