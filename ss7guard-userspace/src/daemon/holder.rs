@@ -11,6 +11,7 @@ use ss7guard_common::wire::Remote;
 
 use crate::daemon::holder::said::Said;
 use crate::hold::packet::{self, Done, Limits};
+use crate::hold::split::split;
 use crate::hold::{Fate, Memory, Queue, Released};
 use crate::kernel::xsk::{self, Held, Pool, Socket};
 use crate::kernel::{End, HoldMaps, monotonic_ns};
@@ -40,11 +41,19 @@ const SOON: Duration = Duration::from_micros(50);
 /// How long frames that wait are waited for at the end.
 const LAST_NS: u64 = 1_000_000_000;
 
+/// So long the judged part of a packet waits for the rest.
+const CUT_NS: u64 = 20_000_000;
+
 /// So long nothing has come of what the kernel has handed over: it was lost on the way.
 const LOST_NS: u64 = 100_000_000;
 
 /// Frame numbers of the hold; those of the event ring are below.
 const FIRST_NUMBER: u64 = 1 << 63;
+
+/// How the messages between two ends are rewritten: as one of them wishes, the receiver before the sender.
+fn form(forms: &HashMap<IpAddr, Form>) -> impl Fn([Option<IpAddr>; 2]) -> Form + '_ {
+    |ends| ends.iter().flatten().find_map(|end| forms.get(end)).copied().unwrap_or_default()
+}
 
 /// One frame in hand.
 #[derive(Debug)]
@@ -73,7 +82,7 @@ struct Line {
 struct Leaving {
     in_flight: u32,
     /// Number of the frame that was let go last.
-    last: u32,
+    last: Option<u32>,
     /// Number of the frame that came last.
     came: u32,
 }
@@ -88,6 +97,8 @@ pub(super) struct Counts {
     pub(super) purged: u64,
     pub(super) unsent: u64,
     pub(super) neutralised: u64,
+    /// Packets whose judged part went on before the rest.
+    pub(super) cut: u64,
     pub(super) expired: u64,
     /// Handed over by the kernel, and never came.
     pub(super) lost: u64,
@@ -145,6 +156,7 @@ impl Holder {
             busy |= self.receive(line, now_ns, judge);
         }
         self.expire(now_ns);
+        self.cut(now_ns);
         self.release(now_ns);
         self.send();
         busy |= self.completed() > 0;
@@ -205,16 +217,69 @@ impl Holder {
             queue.expire(before_ns, fate, |chunk| memory.note(chunk.piece, chunk.hash, fate));
     }
 
+    /// Lets go the judged part of packets whose rest waits for more: the sender may wait for its acknowledgement.
+    fn cut(&mut self, now_ns: u64) {
+        let before_ns = now_ns.saturating_sub(CUT_NS);
+        if self.queue.oldest_open().is_none_or(|since_ns| since_ns >= before_ns) {
+            return;
+        }
+        let mut parts = Vec::new();
+        let Self { queue, pool, forms, limits, counts, .. } = self;
+        queue.cut(
+            before_ns,
+            |token, judged, turn| {
+                let (mut before, behind) = split(pool.octets(&token.held), turn)?;
+                match packet::carry_out(&mut [&mut before], judged, *limits, &form(forms)) {
+                    Done::GoesOn(neutralised) => counts.neutralised += u64::from(neutralised),
+                    Done::Drop => return None,
+                }
+                let mut goes_on = pool.take(before.len() as u32)?;
+                let Some(mut stays) = pool.take(behind.len() as u32) else {
+                    pool.give_back(goes_on);
+                    return None;
+                };
+                pool.octets_mut(&mut goes_on).copy_from_slice(&before);
+                pool.octets_mut(&mut stays).copy_from_slice(&behind);
+                pool.give_back(std::mem::replace(&mut token.held, stays));
+                counts.cut += 1;
+                Some(InHand { held: goes_on, line: token.line })
+            },
+            |slot, part| parts.push((slot, part)),
+        );
+        for (slot, part) in parts {
+            if !self.put_out(slot, part) {
+                self.counts.lost += 1;
+            }
+        }
+    }
+
+    /// Puts a frame on its way out; false, and it is gone, if there is no room.
+    fn put_out(&mut self, slot: u32, token: InHand) -> bool {
+        let out = self.lines[token.line].out;
+        let frame = token.held.number();
+        let line = &mut self.lines[out];
+        match line.socket.send(&mut self.pool, token.held) {
+            Ok(()) => {
+                line.kicks = true;
+                self.on_the_way[frame as usize] = slot;
+                self.in_flight += 1;
+                self.leaving.entry(slot).or_default().in_flight += 1;
+                true
+            }
+            Err(held) => {
+                self.pool.give_back(held);
+                false
+            }
+        }
+    }
+
     /// Lets go what may leave.
     fn release(&mut self, now_ns: u64) {
         let mut released = std::mem::take(&mut self.released);
         let Self { queue, pool, forms, limits, counts, .. } = self;
         queue.release(
             |tokens, chunks| {
-                let form = |ends: [Option<IpAddr>; 2]| {
-                    let known = ends.iter().flatten().find_map(|end| forms.get(end));
-                    known.copied().unwrap_or_default()
-                };
+                let form = form(forms);
                 let done = match tokens {
                     [one] => packet::carry_out(&mut [pool.octets_mut(&mut one.held)], chunks, *limits, &form),
                     fragments => {
@@ -245,25 +310,13 @@ impl Holder {
                 self.let_go(slot, number);
                 continue;
             }
-            let out = self.lines[token.line].out;
-            let frame = token.held.number();
-            let line = &mut self.lines[out];
-            match line.socket.send(&mut self.pool, token.held) {
-                Ok(()) => {
-                    line.kicks = true;
-                    self.on_the_way[frame as usize] = slot;
-                    self.in_flight += 1;
-                    let leaving = self.leaving.entry(slot).or_default();
-                    leaving.in_flight += 1;
-                    leaving.last = number;
-                    self.counts.emitted += 1;
-                    self.ages.note(now_ns.saturating_sub(since_ns));
-                }
-                Err(held) => {
-                    self.pool.give_back(held);
-                    self.counts.unsent += 1;
-                    self.let_go(slot, number);
-                }
+            if self.put_out(slot, token) {
+                self.leaving.entry(slot).or_default().last = Some(number);
+                self.counts.emitted += 1;
+                self.ages.note(now_ns.saturating_sub(since_ns));
+            } else {
+                self.counts.unsent += 1;
+                self.let_go(slot, number);
             }
         }
         self.released = released;
@@ -271,16 +324,18 @@ impl Holder {
 
     /// A frame is no more in hand, and does not leave.
     fn let_go(&mut self, slot: u32, number: u32) {
-        self.leaving.entry(slot).or_default().last = number;
+        self.leaving.entry(slot).or_default().last = Some(number);
         self.settle(slot);
     }
 
     /// Tells the kernel how far a host pair is, once nothing of it is on its way out.
     fn settle(&mut self, slot: u32) {
         let Some(leaving) = self.leaving.get(&slot) else { return };
-        if leaving.in_flight == 0 {
-            self.maps.set_done(slot, leaving.last);
-            if leaving.last == leaving.came {
+        if leaving.in_flight == 0
+            && let Some(last) = leaving.last
+        {
+            self.maps.set_done(slot, last);
+            if last == leaving.came {
                 self.leaving.remove(&slot);
             }
         }
@@ -336,8 +391,9 @@ impl Holder {
         if self.in_flight > 0 || self.lines.iter().any(|line| line.kicks) {
             most = SOON;
         } else if let Some(since_ns) = self.queue.oldest_open() {
-            let left = since_ns.saturating_add(self.hold_ns).saturating_sub(monotonic_ns());
-            most = most.min(Duration::from_nanos(left));
+            let age_ns = monotonic_ns().saturating_sub(since_ns);
+            let next_ns = if age_ns <= CUT_NS { CUT_NS } else { self.hold_ns };
+            most = most.min(Duration::from_nanos(next_ns.saturating_sub(age_ns)));
         }
         let Ok(timeout) = Timespec::try_from(most) else { return };
         let mut polled: Vec<PollFd<'_>> =

@@ -12,6 +12,7 @@
 pub mod memory;
 pub mod packet;
 pub mod queue;
+pub mod split;
 
 pub use crate::reassembly::Piece;
 pub use memory::Memory;

@@ -57,6 +57,8 @@ struct Waiting<T> {
     fragment: bool,
     /// The packet that it is part of.
     packet: Option<u64>,
+    /// Whether it cannot be cut.
+    uncut: bool,
     token: T,
 }
 
@@ -118,7 +120,8 @@ impl<T> Queue<T> {
                 self.pieces.entry(chunk.piece).or_default().push(frame);
             }
         }
-        let waiting = Waiting { frame, number, since_ns, chunks, fragment, packet: None, token };
+        let waiting =
+            Waiting { frame, number, since_ns, chunks, fragment, packet: None, uncut: false, token };
         self.slots.entry(slot).or_default().push_back(waiting);
         self.ready.insert(slot);
         self.len += 1;
@@ -226,6 +229,40 @@ impl<T> Queue<T> {
             }
         }
         expired
+    }
+
+    /// A frame that came before this moment, is the first of its line and is judged up to a chunk, can be cut there: `cut` gives
+    /// what goes on, and leaves what stays, which waits on with the chunks that are left. One that it gives nothing for is
+    /// not asked about again.
+    pub fn cut(
+        &mut self,
+        before_ns: u64,
+        mut cut: impl FnMut(&mut T, &[Chunk], u8) -> Option<T>,
+        mut sink: impl FnMut(u32, T),
+    ) {
+        for (since_ns, frame) in &self.deadlines {
+            if *since_ns >= before_ns {
+                break;
+            }
+            let Some(slot) = self.open.get(frame) else { continue };
+            let Some(waiting) = self.slots.get_mut(slot).and_then(VecDeque::front_mut) else { continue };
+            if waiting.frame != *frame || waiting.uncut || waiting.fragment || waiting.packet.is_some() {
+                continue;
+            }
+            let open = waiting.chunks.iter().position(|chunk| chunk.fate.is_none());
+            let (judged, left) = waiting.chunks.split_at(open.unwrap_or(0));
+            let Some(turn) = left.first().map(|chunk| chunk.turn).filter(|_| !judged.is_empty()) else {
+                continue;
+            };
+            match cut(&mut waiting.token, judged, turn) {
+                Some(goes_on) => {
+                    let moved = |chunk: &Chunk| Chunk { turn: chunk.turn.saturating_sub(turn), ..*chunk };
+                    waiting.chunks = left.iter().map(moved).collect();
+                    sink(*slot, goes_on);
+                }
+                None => waiting.uncut = true,
+            }
+        }
     }
 
     /// When the oldest frame that is not judged came.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::hold::split::split;
 
 /// The checksum of an SCTP packet (RFC 9260 §A), least significant octet first on the wire.
 fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
@@ -197,4 +198,38 @@ fn the_receiver_says_which_form_before_the_sender() {
     let mut changed = whole.clone();
     assert_eq!(carry_out(&mut [&mut changed], &chunks, LIMITS, &form), Done::GoesOn(1));
     assert!(is_sealed(&changed) && changed != whole);
+}
+
+#[test]
+fn a_packet_is_split_before_any_chunk_but_the_first() {
+    let sack = vec![3, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0];
+    let parts = [sack, data(3, 5, &message(8)), data(3, 6, &message(9)), data(2, 7, &message(40)[..20])];
+    let whole = frame(&parts);
+    let memory = Memory::default();
+    for turn in 1..4u8 {
+        let (before, behind) = split(&whole, turn).expect("two packets");
+        assert!(is_sealed(&before) && is_sealed(&behind), "{turn}");
+        let all = [chunks(&before, &memory), chunks(&behind, &memory)].concat();
+        let pieces =
+            |chunks: &[Chunk]| -> Vec<_> { chunks.iter().map(|one| (one.piece, one.hash)).collect() };
+        assert_eq!(pieces(&all), pieces(&chunks(&whole, &memory)), "{turn}");
+        assert_eq!(chunks(&behind, &memory)[0].turn, 0, "{turn}");
+        for part in [&before, &behind] {
+            assert_eq!(part[..16], whole[..16], "{turn}: Ethernet and the start of IP");
+            // A header with its checksum sums up to nothing.
+            let sum: u32 = part[14..34].chunks(2).map(|p| u32::from(p[0]) << 8 | u32::from(p[1])).sum();
+            assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "{turn}");
+        }
+    }
+    assert_eq!(split(&whole, 0), None, "nothing before it");
+    assert_eq!(split(&whole, 4), None, "no such chunk");
+    let mut wrong = whole.clone();
+    *wrong.last_mut().expect("octets") ^= 1;
+    assert_eq!(split(&wrong, 2), None, "a wrong checksum is nobody's to make right");
+    let mut left_out = whole.clone();
+    left_out[42..46].fill(0);
+    assert_eq!(split(&left_out, 2), None, "left to the network card");
+    let auth = vec![15, 0, 0, 8, 0, 0, 0, 1];
+    let signed = frame(&[auth, data(3, 5, &message(8)), data(2, 6, &message(40)[..20])]);
+    assert_eq!(split(&signed, 2), None, "authenticated");
 }

@@ -170,3 +170,48 @@ fn all_can_be_given_up() {
     assert!(line.queue.is_empty());
     assert_eq!(line.decide(1, Fate::Stop), 0);
 }
+
+#[test]
+fn the_first_of_a_line_is_cut_where_its_judgement_ends() {
+    let mut line = Line::default();
+    let at = |turn, fate| Chunk { turn, ..chunk(u32::from(turn), fate) };
+    let passed = Some(Fate::Pass);
+    line.push(1, 5, &[at(1, passed), at(2, Some(Fate::Stop)), at(4, None), at(5, passed)], false);
+    line.push(2, 5, &[at(1, passed), at(9, None)], false);
+    let mut asked = Vec::new();
+    let mut gone = Vec::new();
+    let mut cut = |line: &mut Line, before_ns| {
+        line.queue.cut(
+            before_ns,
+            |token, judged, turn| {
+                asked.push((*token, judged.len(), turn));
+                *token += 100;
+                Some(*token + 100)
+            },
+            |slot, token| gone.push((slot, token)),
+        );
+    };
+    cut(&mut line, 10);
+    cut(&mut line, 1_000);
+    // What is left begins with what is open; nothing can be cut before that, nor behind it in the line.
+    cut(&mut line, 1_000);
+    assert_eq!((asked, gone), (vec![(1, 2, 4)], vec![(5, 201)]));
+    assert_eq!(line.left(), []);
+    line.decide(4, Fate::Stop);
+    assert_eq!(line.left(), [(101, true)]);
+    let fates = vec![Some(Fate::Stop), passed];
+    assert_eq!(line.carried_out, [(vec![101], fates)]);
+    // Of one that cannot be cut nobody asks twice.
+    let mut times = 0;
+    for _ in 0..3 {
+        line.queue.cut(
+            1_000,
+            |_, _, _| {
+                times += 1;
+                None
+            },
+            |_, _| {},
+        );
+    }
+    assert_eq!(times, 1);
+}
