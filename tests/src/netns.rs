@@ -212,13 +212,21 @@ impl BridgedWire {
     pub fn new() -> Result<Self> {
         let wire = Wire { host: Namespace::new("host")?, world: Namespace::new("world")? };
         let bridge = Namespace::new("bridge")?;
-        cable(&bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE)?;
-        cable(&bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE)?;
-        takes_redirects(&wire.host, HOST_INTERFACE)?;
-        takes_redirects(&wire.world, WORLD_INTERFACE)?;
+        join(&wire, &bridge)?;
         wire.address()?;
         Ok(Self { wire, bridge })
     }
+}
+
+/// Cables from both ends to a bridge's namespace.
+///
+/// # Errors
+/// `ip` fails, or the kernel refuses.
+pub fn join(wire: &Wire, bridge: &Namespace) -> Result<()> {
+    cable(bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE)?;
+    cable(bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE)?;
+    takes_redirects(&wire.host, HOST_INTERFACE)?;
+    takes_redirects(&wire.world, WORLD_INTERFACE)
 }
 
 /// Has one end of a veth pair take frames that a program redirects to the other: it needs a poll loop for them, which it has

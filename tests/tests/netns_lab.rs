@@ -242,6 +242,25 @@ fn at_a_mirror_port_every_attack_is_told_and_none_is_stopped() {
 }
 
 #[test]
+fn through_a_bridge_not_even_the_first_attack_is_delivered() {
+    let mut lab = Lab::new('b');
+    lab.up(&["--deployment", "bridge", "--mode", "enforce"]);
+    let outcome = lab.json(&["traffic", "--mix", "attack=10%", "--count", "200", "--rate", "200"]);
+    assert_eq!(
+        ["sent", "delivered"].map(|what| sum(&outcome, what, is_attack)),
+        [20, 0],
+        "every attack is stopped: {outcome}"
+    );
+    assert_eq!(
+        ["sent", "delivered", "answered"].map(|what| sum(&outcome, what, is_roaming)),
+        [180, 180, 180],
+        "{outcome}"
+    );
+    lab.down();
+    assert_eq!(lab.traces(), Vec::<String>::new());
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_what_would_be_right_and_nothing_is_made() {
     let lab = Lab::new('r');
     lab.refused(

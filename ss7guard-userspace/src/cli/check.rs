@@ -50,7 +50,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
             json!({
                 "ok": true,
                 "mode": config.mode.as_str(),
-                "interfaces": config.interfaces,
+                "interfaces": config.ports(),
                 "peers": config.peers.len(),
                 "uncovered_paths": paths,
                 "blocks": config.blocks.len(),
@@ -66,7 +66,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     println!(
         "mode {}, interfaces {:?}, {} peers, {} operators, {} block entries, {} agreements",
         config.mode.as_str(),
-        config.interfaces,
+        config.ports(),
         config.peers.len(),
         config.operators.len(),
         config.blocks.len(),

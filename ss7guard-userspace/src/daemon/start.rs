@@ -22,7 +22,7 @@ impl<'a> Claim<'a> {
     /// # Errors
     /// A capability or an interface is missing, or another controller is there.
     pub(super) fn take(config: &'a Config) -> Result<Self, KernelError> {
-        kernel::check_capabilities()?;
+        kernel::check_capabilities(config.holds())?;
         if let Some(unknown) = config.ports().into_iter().find(|name| kernel::interface_index(name).is_none())
         {
             return Err(KernelError::NoInterface(unknown));

@@ -159,11 +159,14 @@ impl KernelError {
 /// Capabilities (linux/capability.h) that loading and attaching need, with their numbers.
 const NEEDED: [(&str, u32); 3] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12), ("CAP_PERFMON", 38)];
 
-/// Holds the effective capabilities of this process against what is needed.
+/// The capability that AF_XDP sockets need besides.
+const FOR_HOLDING: (&str, u32) = ("CAP_NET_RAW", 13);
+
+/// Holds the effective capabilities of this process against what is needed, by a bridge that holds frames or otherwise.
 ///
 /// # Errors
 /// Names those that are missing.
-pub fn check_capabilities() -> Result<(), KernelError> {
+pub fn check_capabilities(holds: bool) -> Result<(), KernelError> {
     const CAP_SYS_ADMIN: u32 = 21;
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|error| KernelError::other("/proc/self/status", error))?;
@@ -176,7 +179,8 @@ pub fn check_capabilities() -> Result<(), KernelError> {
     // CAP_SYS_ADMIN includes the two that were split from it in Linux 5.8.
     let missing: Vec<&str> = NEEDED
         .iter()
-        .filter(|(name, number)| !has(*number) && (*name == "CAP_NET_ADMIN" || !has(CAP_SYS_ADMIN)))
+        .chain(holds.then_some(&FOR_HOLDING))
+        .filter(|(name, number)| !has(*number) && (name.starts_with("CAP_NET") || !has(CAP_SYS_ADMIN)))
         .map(|(name, _)| *name)
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(KernelError::Capability(missing.join(", "))) }

@@ -54,6 +54,8 @@ pub(crate) enum Command {
 pub(crate) enum Deployment {
     /// On the interface of the SCTP endpoint
     Host,
+    /// Between the endpoint and the carriers: what needs judgement waits for it
+    Bridge,
     /// On a mirror port: sees all, stops nothing
     Tap,
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Host => "host",
+            Self::Bridge => "bridge",
             Self::Tap => "tap",
         })
     }

@@ -1,7 +1,9 @@
 //! Namespaces and wires of each deployment, all of them with names of the lab's own.
 
 use anyhow::{Context as _, Result, bail};
-use ss7guard_lab::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire, cable};
+use ss7guard_lab::netns::{
+    BRIDGE_INTERCONNECT, HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire, cable, join,
+};
 
 use crate::arguments::Deployment;
 use crate::state::{Made, Name, State};
@@ -14,6 +16,8 @@ pub(crate) const WORLD: &str = "world";
 const SWITCH: &str = "switch";
 /// Where the firewall is that reads a mirror port.
 const TAP: &str = "tap";
+/// Where the firewall is that everything goes through.
+const BRIDGE: &str = "bridge";
 
 /// The interface of the firewall at a mirror port.
 const TAP_INTERFACE: &str = "tap0";
@@ -23,14 +27,16 @@ impl Deployment {
     fn roles(self) -> &'static [&'static str] {
         match self {
             Self::Host => &[HOST, WORLD],
+            Self::Bridge => &[HOST, WORLD, BRIDGE],
             Self::Tap => &[HOST, WORLD, SWITCH, TAP],
         }
     }
 
-    /// Role of the namespace where the firewall is, and its interface there.
+    /// Role of the namespace where the firewall is, and its interface there; of a bridge the one that leads to the world.
     pub(crate) const fn place(self) -> (&'static str, &'static str) {
         match self {
             Self::Host => (HOST, HOST_INTERFACE),
+            Self::Bridge => (BRIDGE, BRIDGE_INTERCONNECT),
             Self::Tap => (TAP, TAP_INTERFACE),
         }
     }
@@ -68,6 +74,7 @@ pub(crate) fn make(state: &mut State) -> Result<()> {
     let wire = Wire { host: next()?, world: next()? };
     match state.deployment {
         Deployment::Host => cable(&wire.host, HOST_INTERFACE, &wire.world, WORLD_INTERFACE)?,
+        Deployment::Bridge => join(&wire, &next()?)?,
         Deployment::Tap => mirror(&wire, &next()?, &next()?)?,
     }
     wire.address()

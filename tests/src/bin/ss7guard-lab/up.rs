@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ss7guard_lab::netns::Namespace;
+use ss7guard_lab::netns::{BRIDGE_HOME, BRIDGE_INTERCONNECT, Namespace};
 
 use crate::arguments::{Deployment, Mode, UpArgs, need_root, usage};
 use crate::carriers::{self, Known, point_code};
@@ -127,17 +127,24 @@ fn configuration(state: &State) -> Result<String> {
     // A quoted string of JSON is one of TOML.
     let quoted = |text: &str| serde_json::to_string(text);
     let path = |name: &str| quoted(&state.dir.join(name).to_string_lossy());
+    let (interfaces, ports) = match state.deployment {
+        Deployment::Bridge => (
+            String::new(),
+            format!("[[bridge]]\ninterconnect = \"{BRIDGE_INTERCONNECT}\"\nhome = \"{BRIDGE_HOME}\"\n\n"),
+        ),
+        _ => (format!("interfaces = [\"{}\"]\n", state.deployment.place().1), String::new()),
+    };
     let mut text = format!(
         "# The lab's own firewall; `ss7guard lab down` takes this file away.\nschema = 1\n\n[network]\n\
-         interfaces = [\"{}\"]\ndeployment = \"{}\"\nmode = \"{}\"\n\n[paths]\nrun_dir = {}\nbpffs = {}\nevents = {}\n\n\
+         {interfaces}deployment = \"{}\"\nmode = \"{}\"\n\n[paths]\nrun_dir = {}\nbpffs = {}\nevents = {}\n\n\
          [limits]\nring_bytes = \"4MiB\"\nblock_entries = 4096\n\n",
-        state.deployment.place().1,
         state.deployment,
         state.mode,
         path("run")?,
         path("bpf")?,
         path("events.jsonl")?,
     );
+    text += &ports;
     let peer = |name: &str, address: &str, side: &str| {
         format!("[[peer]]\nname = \"{name}\"\naddress = \"{address}\"\nside = \"{side}\"\n\n")
     };
