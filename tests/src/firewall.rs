@@ -71,6 +71,14 @@ impl<'a> Firewall<'a> {
         self.folder.path()
     }
 
+    /// Does something where the firewall is.
+    ///
+    /// # Errors
+    /// It fails, or the namespace cannot be entered.
+    pub fn in_namespace<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.namespace.inside(work)
+    }
+
     /// Starts the controller and waits until it is ready.
     ///
     /// # Errors
