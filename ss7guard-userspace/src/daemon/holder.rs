@@ -41,6 +41,9 @@ const SLACK: u32 = 8;
 /// While frames are on their way out, it is looked soon whether they have left.
 const SOON: Duration = Duration::from_micros(50);
 
+/// The same while an interface is down.
+const DOWN: Duration = Duration::from_millis(1);
+
 /// How long frames that wait are waited for at the end.
 const LAST_NS: u64 = 1_000_000_000;
 
@@ -66,10 +69,14 @@ struct Line {
     end: End,
     /// Number of the frame that came last.
     last: u32,
-    last_ns: u64,
+    /// What the kernel had handed over when it was first seen to be missing, and when that was.
+    missing: Option<(u32, u64)>,
     /// The line by which its frames leave.
     out: usize,
+    /// Whether there is something on the TX ring.
     kicks: bool,
+    /// Whether the interface was down when it was last tried to send.
+    down: bool,
 }
 
 /// What has left or is leaving of one host pair.
@@ -183,7 +190,7 @@ impl Holder {
             let out = others.get(*queue as usize % others.len().max(1)).copied();
             let (Some(index), Some(out)) = (socket_index(end.index, *queue), out) else { continue };
             let last = maps.pushed(index);
-            lines.push(Line { socket, index, end: *end, last, last_ns: 0, out, kicks: false });
+            lines.push(Line { socket, index, end: *end, last, missing: None, out, kicks: false, down: false });
         }
         let mut holder = Self {
             on_the_way: vec![0; pool.frames() as usize],
@@ -325,7 +332,7 @@ impl Holder {
         self.lines[line].socket.receive(&mut self.pool, MOST, |held| taken.push(held));
         let busy = !taken.is_empty();
         if busy {
-            self.lines[line].last_ns = now_ns;
+            self.lines[line].missing = None;
         } else {
             self.missed(line, now_ns);
         }
@@ -346,16 +353,20 @@ impl Holder {
         busy
     }
 
-    /// What was handed over long ago and never came, is lost: else the kernel would think the way full for ever.
+    /// What was handed over long ago and never came, is lost: else the kernel would think the way full for ever. What it
+    /// has counted this very moment comes when its poll ends.
     fn missed(&mut self, line: usize, now_ns: u64) {
         let line = &mut self.lines[line];
         let pushed = self.maps.pushed(line.index);
-        if pushed == line.last {
-            line.last_ns = now_ns;
-        } else if now_ns.saturating_sub(line.last_ns) > LOST_NS {
-            self.counts.lost += u64::from(pushed.wrapping_sub(line.last));
-            line.last = pushed;
-            line.last_ns = now_ns;
+        match line.missing {
+            _ if pushed == line.last => line.missing = None,
+            None => line.missing = Some((pushed, now_ns)),
+            Some((then, since_ns)) if now_ns.saturating_sub(since_ns) > LOST_NS => {
+                self.counts.lost += u64::from(then.wrapping_sub(line.last));
+                line.last = then;
+                line.missing = None;
+            }
+            Some(_) => {}
         }
     }
 
@@ -472,6 +483,13 @@ impl Holder {
             let out = self.lines[token.line].out;
             let frame = token.held.number();
             let line = &mut self.lines[out];
+            if line.down {
+                // As on a cable that leads nowhere: it does not wait for a better day.
+                self.pool.give_back(token.held);
+                self.counts.unsent += 1;
+                self.let_go(slot, number);
+                continue;
+            }
             match line.socket.send(&mut self.pool, token.held) {
                 Ok(()) => {
                     line.kicks = true;
@@ -510,19 +528,45 @@ impl Holder {
         }
     }
 
+    /// Whether the kernel may have given this controller up since its last sign of life.
+    fn stood_still(&self) -> bool {
+        monotonic_ns().saturating_sub(self.beat_ns) > PURGE_NS
+    }
+
     fn send(&mut self) {
-        for line in &mut self.lines {
-            if line.kicks {
-                match line.socket.kick() {
-                    Ok(xsk::Kick::Taken) => line.kicks = false,
-                    Ok(_) => {}
-                    Err(error) => {
-                        log::error!("{error}");
-                        line.kicks = false;
-                    }
+        for line in 0..self.lines.len() {
+            if !self.lines[line].kicks {
+                continue;
+            }
+            // The process may have been stopped anywhere in this turn; the next one gives up the rest.
+            if self.stood_still() {
+                self.recall(line);
+                continue;
+            }
+            let line = &mut self.lines[line];
+            match line.socket.kick() {
+                Ok(kick) => {
+                    line.kicks = kick != xsk::Kick::Taken;
+                    line.down = kick == xsk::Kick::Down;
+                }
+                Err(error) => {
+                    log::error!("{error}");
+                    (line.kicks, line.down) = (false, false);
                 }
             }
         }
+    }
+
+    /// Gives up what was to leave by this line and is not shown to the kernel yet.
+    fn recall(&mut self, line: usize) {
+        let mut gone = Vec::new();
+        let Line { socket, kicks, down, .. } = &mut self.lines[line];
+        socket.recall(&mut self.pool, |frame| gone.push(frame));
+        *kicks = socket.waiting() > 0;
+        *down &= *kicks;
+        self.counts.emitted -= gone.len() as u64;
+        self.counts.purged += gone.len() as u64;
+        self.left(&gone);
     }
 
     /// Learns what has left; gives how many frames.
@@ -531,16 +575,21 @@ impl Holder {
         for line in 0..self.lines.len() {
             let mut gone = Vec::new();
             count += self.lines[line].socket.completed(&mut self.pool, |frame| gone.push(frame));
-            for frame in gone {
-                let slot = self.on_the_way[frame as usize];
-                self.in_flight = self.in_flight.saturating_sub(1);
-                if let Some(leaving) = self.leaving.get_mut(&slot) {
-                    leaving.in_flight = leaving.in_flight.saturating_sub(1);
-                }
-                self.settle(slot);
-            }
+            self.left(&gone);
         }
         count
+    }
+
+    /// These frames are no more on their way out.
+    fn left(&mut self, frames: &[u32]) {
+        for frame in frames {
+            let slot = self.on_the_way[*frame as usize];
+            self.in_flight = self.in_flight.saturating_sub(1);
+            if let Some(leaving) = self.leaving.get_mut(&slot) {
+                leaving.in_flight = leaving.in_flight.saturating_sub(1);
+            }
+            self.settle(slot);
+        }
     }
 
     /// Replaces the room of what was taken.
@@ -557,7 +606,10 @@ impl Holder {
     /// Waits for a frame, for so long at most.
     pub(super) fn wait(&self, most: Duration) {
         let mut most = most;
-        if self.in_flight > 0 || self.lines.iter().any(|line| line.kicks) {
+        if self.lines.iter().any(|line| line.down) {
+            // What is on its way there does not leave soon.
+            most = DOWN;
+        } else if self.in_flight > 0 || self.lines.iter().any(|line| line.kicks) {
             most = SOON;
         } else if let Some(since_ns) = self.queue.oldest_open() {
             let left = since_ns.saturating_add(self.hold_ns).saturating_sub(monotonic_ns());
