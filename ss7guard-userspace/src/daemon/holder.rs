@@ -190,7 +190,16 @@ impl Holder {
             let out = others.get(*queue as usize % others.len().max(1)).copied();
             let (Some(index), Some(out)) = (socket_index(end.index, *queue), out) else { continue };
             let last = maps.pushed(index);
-            lines.push(Line { socket, index, end: *end, last, missing: None, out, kicks: false, down: false });
+            lines.push(Line {
+                socket,
+                index,
+                end: *end,
+                last,
+                missing: None,
+                out,
+                kicks: false,
+                down: false,
+            });
         }
         let mut holder = Self {
             on_the_way: vec![0; pool.frames() as usize],
