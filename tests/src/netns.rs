@@ -183,7 +183,25 @@ impl Wire {
 /// # Errors
 /// `ip` fails.
 pub fn cable(here: &Namespace, this_end: &str, there: &Namespace, other_end: &str) -> Result<()> {
-    here.ip(&["link", "add", this_end, "type", "veth", "peer", "name", other_end, "netns", there.name()])?;
+    cable_with_queues(here, this_end, there, other_end, 1)
+}
+
+/// The same, with so many queues in each direction.
+///
+/// # Errors
+/// `ip` fails.
+fn cable_with_queues(
+    here: &Namespace,
+    this_end: &str,
+    there: &Namespace,
+    other_end: &str,
+    queues: u32,
+) -> Result<()> {
+    let number = queues.to_string();
+    let queues = ["numrxqueues", &number, "numtxqueues", &number];
+    let add =
+        [&["link", "add", this_end][..], &queues, &["type", "veth", "peer", "name", other_end]].concat();
+    here.ip(&[&add[..], &queues, &["netns", there.name()]].concat())?;
     here.ip(&["link", "set", this_end, "up"])?;
     there.ip(&["link", "set", other_end, "up"])
 }
@@ -209,10 +227,18 @@ impl BridgedWire {
     /// # Errors
     /// Not root, or `ip` or `ethtool` fails.
     pub fn new() -> Result<Self> {
+        Self::with_queues(1)
+    }
+
+    /// The same, where each interface has so many queues in each direction.
+    ///
+    /// # Errors
+    /// Not root, or `ip` or `ethtool` fails.
+    pub fn with_queues(queues: u32) -> Result<Self> {
         let wire = Wire { host: Namespace::new("host")?, world: Namespace::new("world")? };
         let bridge = Namespace::new("bridge")?;
-        cable(&bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE)?;
-        cable(&bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE)?;
+        cable_with_queues(&bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE, queues)?;
+        cable_with_queues(&bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE, queues)?;
         takes_redirects(&wire.host, HOST_INTERFACE)?;
         takes_redirects(&wire.world, WORLD_INTERFACE)?;
         wire.address()?;

@@ -6,9 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use ss7guard_lab::bridged::{
-    Accounts, Association, RULES, check_order, settled, wait_for, while_sending,
-};
+use ss7guard_lab::bridged::{Accounts, Association, RULES, check_order, settled, wait_for, while_sending};
 use ss7guard_lab::capture::{Capture, PacketSocket};
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::frame;
@@ -173,8 +171,11 @@ fn a_controller_that_begins_anew_loses_nothing() {
             if round == 2 {
                 // An upgrade: another configuration.
                 let text = fs::read_to_string(firewall.config()).expect("configuration");
-                fs::write(firewall.config(), text.replace("[hold]\n", "[hold]\nroom = 512\ntime = \"300ms\"\n"))
-                    .expect("configuration");
+                fs::write(
+                    firewall.config(),
+                    text.replace("[hold]\n", "[hold]\nroom = 512\ntime = \"300ms\"\n"),
+                )
+                .expect("configuration");
             }
             held_before = held(&firewall);
             firewall.start().expect("start again");

@@ -52,7 +52,8 @@ impl Accounts {
     #[must_use]
     pub fn port(&self, interface: &str, counter: &str) -> u64 {
         let port = self.ports.iter().find(|port| port["interface"] == interface);
-        port.and_then(|port| port[counter].as_u64()).unwrap_or_else(|| panic!("{interface} {counter}: {self:?}"))
+        port.and_then(|port| port[counter].as_u64())
+            .unwrap_or_else(|| panic!("{interface} {counter}: {self:?}"))
     }
 
     /// A count of both ports together.
@@ -75,7 +76,10 @@ impl Accounts {
         for port in &self.ports {
             let counts = port.as_object().context("a port")?;
             let of = |wanted: bool| {
-                counts.iter().filter(move |(name, _)| (*name == "entered") == wanted).filter_map(|(_, n)| n.as_u64())
+                counts
+                    .iter()
+                    .filter(move |(name, _)| (*name == "entered") == wanted)
+                    .filter_map(|(_, n)| n.as_u64())
             };
             let (entered, rest): (u64, u64) = (of(true).sum(), of(false).sum());
             ensure!(entered == rest, "{entered} frames entered, {rest} are accounted for: {port}");
