@@ -246,6 +246,31 @@ impl BridgedWire {
     }
 }
 
+impl BridgedWire {
+    /// Frames that the cables themselves have lost so far, because a busy machine did not take them in time.
+    ///
+    /// # Errors
+    /// An interface is not there.
+    pub fn lost(&self) -> Result<u64> {
+        let ends = [
+            (&self.bridge, BRIDGE_HOME),
+            (&self.bridge, BRIDGE_INTERCONNECT),
+            (&self.wire.host, HOST_INTERFACE),
+            (&self.wire.world, WORLD_INTERFACE),
+        ];
+        ends.into_iter().map(|(namespace, interface)| namespace.inside(|| dropped(interface))).sum()
+    }
+}
+
+/// Frames that an interface of this thread's namespace has dropped, in either direction (proc(5): /proc/net/dev).
+fn dropped(interface: &str) -> Result<u64> {
+    const DROPPED: [usize; 2] = [3, 11];
+    let text = fs::read_to_string("/proc/thread-self/net/dev")?;
+    let counts = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
+    let counts: Vec<&str> = counts.with_context(|| format!("no {interface}"))?.split_whitespace().collect();
+    DROPPED.iter().map(|at| Ok(counts.get(*at).context("a column")?.parse::<u64>()?)).sum()
+}
+
 /// Has one end of a veth pair take frames that a program redirects to the other: it needs a poll loop for them, which it has
 /// with GRO (Linux, drivers/net/veth.c: veth_xdp_xmit).
 ///

@@ -46,6 +46,11 @@ fn held(firewall: &Firewall<'_>) -> u64 {
     Accounts::read_pins(firewall).expect("pins").both("held")
 }
 
+/// How often the controller has said that it stood still.
+fn stalls(firewall: &Firewall<'_>) -> usize {
+    firewall.log().iter().filter(|line| line.contains("the controller stood still")).count()
+}
+
 /// Stops the controller, and waits until there is something in its hands.
 fn stop_with_frames_in_hand(firewall: &Firewall<'_>) {
     wait_for("a frame in its hands", || {
@@ -69,7 +74,7 @@ fn killed(policy: &str, between: impl Fn(&Firewall<'_>, &Association)) -> Vec<u3
     let mut firewall = firewall(&wire, &format!("on_controller_down = \"{policy}\""));
     let captures = captures(&wire);
     let one = Association::up(&wire.wire, "10.7.0.11", SOON).expect("association");
-    one.attack(0..5);
+    one.attacks_are_stopped(&firewall).expect("before");
     let (held_before, next) = while_sending(slice::from_ref(&one), 0, EACH, || {
         wait_for("messages", || one.arrived().len() > 100).expect("traffic");
         stop_with_frames_in_hand(&firewall);
@@ -81,7 +86,7 @@ fn killed(policy: &str, between: impl Fn(&Firewall<'_>, &Association)) -> Vec<u3
         wait_for("messages", || one.arrived().len() > arrived + 100).expect("traffic");
         held_before
     });
-    one.attack(500..510);
+    one.attacks_are_stopped(&firewall).expect("after");
     one.roam(next..next + 50);
     one.check(next + 50).expect("everything in the end");
     let accounts = settled(&firewall, held_before).expect("accounts");
@@ -89,7 +94,8 @@ fn killed(policy: &str, between: impl Fn(&Firewall<'_>, &Association)) -> Vec<u3
     assert!(firewall.log().iter().any(|line| line.contains("were held when the last controller ended")));
     assert!(one.sent_again() > 0, "what was in hand is lost");
     in_order(&captures);
-    one.attacks()
+    // The others had their own check.
+    one.attacks().into_iter().filter(|id| *id < 1_000).collect()
 }
 
 #[test]
@@ -135,19 +141,19 @@ fn a_controller_that_stood_still_gives_up_what_is_old() {
             let stopped = Instant::now();
             wait_for("that the kernel notices", || count("down_passed") > before).expect("noticed");
             thread::sleep(Duration::from_secs(1).saturating_sub(stopped.elapsed()));
+            let stalls = stalls(&firewall);
             firewall.signal(Signal::CONT).expect("go on");
+            wait_for("that the controller notices", || self::stalls(&firewall) > stalls).expect("noticed");
         }
         let arrived = both[0].arrived().len();
         wait_for("messages", || both[0].arrived().len() > arrived + 100).expect("traffic");
     });
     for one in &both {
-        one.attack(0..5);
+        one.attacks_are_stopped(&firewall).expect("after");
         one.check(next).expect("everything in the end");
-        assert!(one.attacks().is_empty(), "{:?}", one.attacks());
     }
     let accounts = settled(&firewall, 0).expect("accounts");
     assert!(accounts.hold("stalls") >= 3 && accounts.hold("purged") > 0, "{accounts:?}");
-    assert!(firewall.log().iter().any(|line| line.contains("the controller stood still")));
     in_order(&captures);
 }
 
@@ -158,16 +164,20 @@ fn a_controller_that_begins_anew_loses_nothing() {
     let captures = captures(&wire);
     let both = ["10.7.0.11", "10.7.0.12"];
     let both = both.map(|world| Association::up(&wire.wire, world, LATE).expect("association"));
-    let mut stalls = 0;
+    let mut stood_still = 0;
     let mut held_before = 0;
     let ((), next) = while_sending(&both, 0, EACH, || {
         for round in 0..4 {
             let arrived = both[0].arrived().len();
             wait_for("messages", || both[0].arrived().len() > arrived + 100).expect("traffic");
             let accounts = Accounts::read(&firewall).expect("accounts");
-            stalls += accounts.hold("stalls");
             assert_eq!(accounts.hold("lost_before"), 0, "round {round}: {accounts:?}");
             firewall.end(Signal::TERM).expect("stop");
+            wait_for("its last words", || {
+                firewall.log().iter().any(|line| line.contains("the kernel goes on"))
+            })
+            .expect("log");
+            stood_still += stalls(&firewall);
             if round == 2 {
                 // An upgrade: another configuration.
                 let text = fs::read_to_string(firewall.config()).expect("configuration");
@@ -182,20 +192,27 @@ fn a_controller_that_begins_anew_loses_nothing() {
         }
     });
     for one in &both {
-        one.attack(0..5);
+        one.attacks_are_stopped(&firewall).expect("after");
         one.roam(next..next + 50);
         one.check(next + 50).expect("everything");
-        assert!(one.attacks().is_empty(), "{:?}", one.attacks());
     }
     assert!(firewall.log().iter().any(|line| line.contains("512 frames each")), "{:?}", firewall.log());
     let accounts = settled(&firewall, held_before).expect("accounts");
-    stalls += accounts.hold("stalls");
+    stood_still += stalls(&firewall);
     let again: usize = both.iter().map(Association::sent_again).sum();
-    println!("{} messages twice, sent again {again} packets, {stalls} stalls", next + 50);
+    let lost = wire.lost().expect("drops of the cables");
+    let what = format!("{again} packets sent again, {stood_still} stalls, {lost} frames lost by the cables");
+    println!("{} messages twice: {what}", next + 50);
+    for never in ["dropped", "refused", "over_mtu", "down_dropped", "full_dropped", "long_dropped", "no_way"]
+    {
+        assert_eq!(accounts.both(never), 0, "{never}: {accounts:?}");
+    }
     assert!(
-        again == 0 || stalls > 0,
-        "{again} packets were sent again, though the machine did not stand still ({stalls} stalls): {accounts:?}"
+        stood_still > 0 || (accounts.hold("purged"), accounts.hold("lost")) == (0, 0),
+        "{what}: {accounts:?}"
     );
+    // Else the machine was too slow for the lab, and that is no fault of the bridge.
+    assert!(again == 0 || stood_still > 0 || lost > 0, "{what}: {accounts:?}");
     in_order(&captures);
 }
 

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 pub use self::accounts::{Accounts, settled};
 pub use self::order::check_order;
 
 use crate::association::{HOME_POINT_CODE, Peer, Settings};
+use crate::firewall::Firewall;
 use crate::m3ua::{self, Label};
 use crate::netns::Wire;
 use crate::traffic::Kind;
@@ -119,6 +120,34 @@ impl Association {
             ensure!(end.m3ua_errors() == 0, "there are ERR messages");
         }
         Ok(())
+    }
+
+    /// Sends attacks until it is clear that they are stopped. One that arrives is none the less a fault, unless the kernel
+    /// says that at that moment there was no controller for it, because the machine stood still.
+    ///
+    /// # Errors
+    /// One arrives, or the controller is never there.
+    pub fn attacks_are_stopped(&self, firewall: &Firewall<'_>) -> Result<()> {
+        const EACH: u32 = 5;
+        let passed = || Accounts::read_pins(firewall).map(|accounts| accounts.both("down_passed"));
+        for round in 0..10 {
+            let (before, from) = (passed()?, 1_000 + round * EACH);
+            let arrived = self.attacks().len();
+            self.attack(from..from + EACH);
+            self.asp.wait_acknowledged(PATIENCE)?;
+            thread::sleep(Duration::from_millis(50));
+            if self.attacks().len() == arrived {
+                return Ok(());
+            }
+            ensure!(
+                passed()? > before,
+                "attacks arrived though the controller was there: {:?}",
+                self.attacks()
+            );
+            eprintln!("the machine stood still: {:?} passed", self.attacks());
+            thread::sleep(Duration::from_millis(500));
+        }
+        bail!("the controller was never there")
     }
 
     /// Packets that either end has sent again.
