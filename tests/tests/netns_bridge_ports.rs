@@ -202,6 +202,21 @@ fn every_queue_is_judged_and_each_flow_stays_in_order() {
 }
 
 #[test]
+fn a_bridge_without_xdp_in_its_drivers_holds_too() {
+    let wire = BridgedWire::new().expect("namespaces");
+    let network = "mode = \"enforce\"\nattach = \"generic\"";
+    let mut firewall = Firewall::bridge(&wire.bridge, network, RULES).expect("configuration");
+    firewall.start().expect("start");
+    let capture = Capture::start(&wire.wire.host, HOST_INTERFACE).expect("capture");
+    let one = Association::up(&wire.wire, "10.7.0.11", SOON).expect("association");
+    one.roam(0..500);
+    one.check(500).expect("everything");
+    one.attacks_are_stopped(&firewall).expect("stopped");
+    assert!(settled(&firewall, 0).expect("accounts").both("held") > 100);
+    assert!(check_order(&capture).expect("in order") > 0);
+}
+
+#[test]
 fn a_bridge_of_the_kernel_takes_over_when_the_firewall_is_detached() {
     let wire = BridgedWire::new().expect("namespaces");
     wire.bridge.ip(&["link", "add", "br0", "type", "bridge"]).expect("bridge");
