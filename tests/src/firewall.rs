@@ -11,6 +11,8 @@ use std::{io, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use ss7guard_common::abi::socket_index;
+use ss7guard_userspace::kernel::{BridgeMaps, HoldMaps};
 use tempfile::TempDir;
 
 use crate::corpus::binary;
@@ -71,6 +73,14 @@ impl<'a> Firewall<'a> {
         self.folder.path()
     }
 
+    /// Does something where the firewall is.
+    ///
+    /// # Errors
+    /// It fails, or the namespace cannot be entered.
+    pub fn in_namespace<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.namespace.inside(work)
+    }
+
     /// Starts the controller and waits until it is ready.
     ///
     /// # Errors
@@ -127,6 +137,16 @@ impl<'a> Firewall<'a> {
         Ok(())
     }
 
+    /// Waits for the end of a controller that ends by itself.
+    ///
+    /// # Errors
+    /// It does not run, or fails.
+    pub fn wait_end(&mut self) -> Result<()> {
+        let status = self.controller.take().context("the controller does not run")?.wait()?;
+        ensure!(status.success(), "{status}: {}", self.log().join("\n"));
+        Ok(())
+    }
+
     /// Runs a command against this firewall and gives its output.
     ///
     /// # Errors
@@ -170,6 +190,20 @@ impl<'a> Firewall<'a> {
     pub fn alerts(&self) -> Result<Vec<Value>> {
         let text = fs::read_to_string(self.folder.path().join("events.jsonl"))?;
         text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+
+    /// Frames of a bridge that were held so far, by the number of the receive queue of either port.
+    ///
+    /// # Errors
+    /// There are no pins.
+    pub fn held_by_queue(&self, queues: u32) -> Result<Vec<u64>> {
+        let bpffs = self.folder.path().join("bpf");
+        let (ports, maps) = (BridgeMaps::open(&bpffs)?.ports()?, HoldMaps::open(&bpffs)?);
+        let held = |queue| {
+            let sockets = ports.iter().filter_map(|port| socket_index(port.index, queue));
+            sockets.map(|socket| u64::from(maps.pushed(socket))).sum()
+        };
+        Ok((0..queues).map(held).collect())
     }
 
     /// How often the classifier gave this reason with this action, on arriving frames.

@@ -1,6 +1,7 @@
 //! The signalling lab: what the tests, the demo and the bench are made of.
 
 pub mod association;
+pub mod bridged;
 pub mod capture;
 pub mod corpus;
 pub mod differential;

@@ -184,7 +184,25 @@ impl Wire {
 /// # Errors
 /// `ip` fails.
 pub fn cable(here: &Namespace, this_end: &str, there: &Namespace, other_end: &str) -> Result<()> {
-    here.ip(&["link", "add", this_end, "type", "veth", "peer", "name", other_end, "netns", there.name()])?;
+    cable_with_queues(here, this_end, there, other_end, 1)
+}
+
+/// The same, with so many queues in each direction.
+///
+/// # Errors
+/// `ip` fails.
+fn cable_with_queues(
+    here: &Namespace,
+    this_end: &str,
+    there: &Namespace,
+    other_end: &str,
+    queues: u32,
+) -> Result<()> {
+    let number = queues.to_string();
+    let queues = ["numrxqueues", &number, "numtxqueues", &number];
+    let add =
+        [&["link", "add", this_end][..], &queues, &["type", "veth", "peer", "name", other_end]].concat();
+    here.ip(&[&add[..], &queues, &["netns", there.name()]].concat())?;
     here.ip(&["link", "set", this_end, "up"])?;
     there.ip(&["link", "set", other_end, "up"])
 }
@@ -210,23 +228,56 @@ impl BridgedWire {
     /// # Errors
     /// Not root, `ip` fails, or the kernel refuses.
     pub fn new() -> Result<Self> {
+        Self::with_queues(1)
+    }
+
+    /// The same, where each interface has so many queues in each direction.
+    ///
+    /// # Errors
+    /// Not root, `ip` fails, or the kernel refuses.
+    pub fn with_queues(queues: u32) -> Result<Self> {
         let wire = Wire { host: Namespace::new("host")?, world: Namespace::new("world")? };
         let bridge = Namespace::new("bridge")?;
-        join(&wire, &bridge)?;
+        join(&wire, &bridge, queues)?;
         wire.address()?;
         Ok(Self { wire, bridge })
     }
 }
 
-/// Cables from both ends to a bridge's namespace.
+/// Cables from both ends to a bridge's namespace, where each interface has so many queues in each direction.
 ///
 /// # Errors
 /// `ip` fails, or the kernel refuses.
-pub fn join(wire: &Wire, bridge: &Namespace) -> Result<()> {
-    cable(bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE)?;
-    cable(bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE)?;
+pub fn join(wire: &Wire, bridge: &Namespace, queues: u32) -> Result<()> {
+    cable_with_queues(bridge, BRIDGE_HOME, &wire.host, HOST_INTERFACE, queues)?;
+    cable_with_queues(bridge, BRIDGE_INTERCONNECT, &wire.world, WORLD_INTERFACE, queues)?;
     takes_redirects(&wire.host, HOST_INTERFACE)?;
     takes_redirects(&wire.world, WORLD_INTERFACE)
+}
+
+impl BridgedWire {
+    /// Frames that the cables themselves have lost so far, because a busy machine did not take them in time.
+    ///
+    /// # Errors
+    /// An interface is not there.
+    pub fn lost(&self) -> Result<u64> {
+        let ends = [
+            (&self.bridge, BRIDGE_HOME),
+            (&self.bridge, BRIDGE_INTERCONNECT),
+            (&self.wire.host, HOST_INTERFACE),
+            (&self.wire.world, WORLD_INTERFACE),
+        ];
+        ends.into_iter().map(|(namespace, interface)| namespace.inside(|| dropped(interface))).sum()
+    }
+}
+
+/// Frames that an interface of this thread's namespace has dropped, in either direction (proc(5): /proc/net/dev).
+fn dropped(interface: &str) -> Result<u64> {
+    const DROPPED: [usize; 2] = [3, 11];
+    let text = fs::read_to_string("/proc/thread-self/net/dev")?;
+    let counts = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
+    let counts: Vec<&str> = counts.with_context(|| format!("no {interface}"))?.split_whitespace().collect();
+    DROPPED.iter().map(|at| Ok(counts.get(*at).context("a column")?.parse::<u64>()?)).sum()
 }
 
 /// Has one end of a veth pair take frames that a program redirects to the other: it needs a poll loop for them, which it has

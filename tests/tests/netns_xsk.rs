@@ -146,6 +146,28 @@ fn frames_leave_by_either_port_and_come_back_when_they_are_gone() {
 }
 
 #[test]
+fn what_the_kernel_has_not_been_shown_can_be_taken_back() {
+    let bridge = bridge();
+    let mut pool = Pool::new(64).expect("pool");
+    let [mut a, _b] = bridge.sockets(&pool, 16, [64, 64], Copying::Avoid);
+    let shown = send(&mut pool, &mut a, 0..3);
+    kick(&mut a);
+    let mut places = send(&mut pool, &mut a, 3..8);
+    let mut back = Vec::new();
+    a.recall(&mut pool, |place| back.push(place));
+    places.reverse();
+    assert_eq!(back, places, "the last one first");
+    a.recall(&mut pool, |_| panic!("there is nothing more"));
+    assert_eq!(completed(&mut pool, &mut a, 3), shown);
+    assert_eq!((a.waiting(), pool.free()), (0, 64));
+    let places = send(&mut pool, &mut a, 8..10);
+    kick(&mut a);
+    assert_eq!(completed(&mut pool, &mut a, 2), places);
+    assert_eq!(arrived(&bridge.a, 5), (0..3).chain(8..10).map(frame).collect::<Vec<_>>());
+    assert_eq!(a.statistics().expect("statistics"), Statistics::default());
+}
+
+#[test]
 fn a_frame_that_comes_in_by_one_port_leaves_by_the_other_in_its_place() {
     let bridge = bridge();
     let mut pool = Pool::new(64).expect("pool");

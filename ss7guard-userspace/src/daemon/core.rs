@@ -14,7 +14,7 @@ use crate::control::{Fault, Monitor};
 use crate::daemon::desk::{MONITOR_QUEUE, Watcher};
 use crate::daemon::import::Importing;
 use crate::daemon::judge::{Judging, Order};
-use crate::daemon::links;
+use crate::daemon::links::Links;
 use crate::daemon::view::{maps_stats, maps_status, reassembly_json};
 use crate::enforce::{BlockRequest, Listed, Target};
 use crate::kernel::{self, Attached, BridgeMaps, KernelLists, Loaded, Lock, Maps};
@@ -53,6 +53,7 @@ pub struct Core {
     pub(super) importing: Importing,
     pub(super) wall_offset_ns: u64,
     started_ns: u64,
+    links: Links,
     /// Whether the links of a bridge could not be looked at, which was told.
     links_failed: bool,
     /// Whether the pins were there before.
@@ -100,6 +101,7 @@ impl Core {
             importing: Importing::default(),
             wall_offset_ns: kernel::wall_offset_ns(),
             started_ns: kernel::monotonic_ns(),
+            links: Links::new(&config.bridges),
             links_failed: false,
             adopted,
             detached: false,
@@ -172,7 +174,7 @@ impl Core {
 
     /// What changes of a port, its MTU, changes in the kernel's table.
     fn follow_ports(&self) {
-        if self.config.deployment != Deployment::Bridge {
+        if self.config.deployment != Deployment::Bridge || self.detached {
             return;
         }
         let installed =
@@ -184,7 +186,10 @@ impl Core {
 
     /// Passes loss of link on from one side of a bridge to the other.
     pub(super) fn look_at_links(&mut self) {
-        match links::pass_on(&self.config.bpffs, &self.config.bridges) {
+        if self.detached {
+            return;
+        }
+        match self.links.pass_on(&self.config.bpffs) {
             Ok(()) => self.links_failed = false,
             Err(error) if !self.links_failed => {
                 self.links_failed = true;
@@ -208,6 +213,7 @@ impl Core {
             gone
         } else {
             kernel::detach(&self.config.bpffs, interfaces).map_err(failed)?;
+            self.links.forget(&self.config.bpffs, interfaces);
             interfaces.to_vec()
         };
         Ok(json!({ "detached": gone }))

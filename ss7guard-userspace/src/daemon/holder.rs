@@ -38,6 +38,9 @@ const SLACK: u32 = 8;
 /// While frames are on their way out, it is looked soon whether they have left.
 const SOON: Duration = Duration::from_micros(50);
 
+/// The same while an interface is down.
+const DOWN: Duration = Duration::from_millis(1);
+
 /// How long frames that wait are waited for at the end.
 const LAST_NS: u64 = 1_000_000_000;
 
@@ -71,10 +74,23 @@ struct Line {
     end: End,
     /// Number of the frame that came last.
     last: u32,
-    last_ns: u64,
+    /// What the kernel had handed over when it was first seen to be missing, and when that was.
+    missing: Option<(u32, u64)>,
     /// The line by which its frames leave.
     out: usize,
+    /// Whether there is something on the TX ring.
     kicks: bool,
+    /// Whether the interface was down when it was last tried to send.
+    down: bool,
+}
+
+/// A frame on its way out.
+#[derive(Clone, Copy, Default)]
+struct OnTheWay {
+    /// Its place in the kernel's table.
+    slot: u32,
+    /// Whether it is the first part of one that still waits.
+    part: bool,
 }
 
 /// What has left or is leaving of one host pair.
@@ -99,6 +115,8 @@ pub(super) struct Counts {
     pub(super) neutralised: u64,
     /// Packets whose judged part went on before the rest.
     pub(super) cut: u64,
+    /// Those parts for which there was no room.
+    pub(super) cut_unsent: u64,
     pub(super) expired: u64,
     /// Handed over by the kernel, and never came.
     pub(super) lost: u64,
@@ -125,8 +143,8 @@ pub(super) struct Holder {
     queue: Queue<InHand>,
     memory: Memory,
     leaving: HashMap<u32, Leaving>,
-    /// By the number of a pool's frame: the host pair of the one that is on its way out.
-    on_the_way: Vec<u32>,
+    /// By the number of a pool's frame.
+    on_the_way: Vec<OnTheWay>,
     in_flight: usize,
     next: u64,
     beat_ns: u64,
@@ -247,21 +265,26 @@ impl Holder {
             |slot, part| parts.push((slot, part)),
         );
         for (slot, part) in parts {
-            if !self.put_out(slot, part) {
-                self.counts.lost += 1;
+            if !self.put_out(slot, part, true) {
+                self.counts.cut_unsent += 1;
             }
         }
     }
 
-    /// Puts a frame on its way out; false, and it is gone, if there is no room.
-    fn put_out(&mut self, slot: u32, token: InHand) -> bool {
+    /// Puts a frame, or the first part of one, on its way out; false, and it is gone, if there is no room or no link.
+    fn put_out(&mut self, slot: u32, token: InHand, part: bool) -> bool {
         let out = self.lines[token.line].out;
         let frame = token.held.number();
         let line = &mut self.lines[out];
+        if line.down {
+            // As on a cable that leads nowhere: it does not wait for a better day.
+            self.pool.give_back(token.held);
+            return false;
+        }
         match line.socket.send(&mut self.pool, token.held) {
             Ok(()) => {
                 line.kicks = true;
-                self.on_the_way[frame as usize] = slot;
+                self.on_the_way[frame as usize] = OnTheWay { slot, part };
                 self.in_flight += 1;
                 self.leaving.entry(slot).or_default().in_flight += 1;
                 true
@@ -310,7 +333,7 @@ impl Holder {
                 self.let_go(slot, number);
                 continue;
             }
-            if self.put_out(slot, token) {
+            if self.put_out(slot, token, false) {
                 self.leaving.entry(slot).or_default().last = Some(number);
                 self.counts.emitted += 1;
                 self.ages.note(now_ns.saturating_sub(since_ns));
@@ -341,19 +364,46 @@ impl Holder {
         }
     }
 
+    /// Whether the kernel may have given this controller up since its last sign of life.
+    fn stood_still(&self) -> bool {
+        monotonic_ns().saturating_sub(self.beat_ns) > PURGE_NS
+    }
+
     fn send(&mut self) {
-        for line in &mut self.lines {
-            if line.kicks {
-                match line.socket.kick() {
-                    Ok(xsk::Kick::Taken) => line.kicks = false,
-                    Ok(_) => {}
-                    Err(error) => {
-                        log::error!("{error}");
-                        line.kicks = false;
-                    }
+        for line in 0..self.lines.len() {
+            if !self.lines[line].kicks {
+                continue;
+            }
+            // The process may have been stopped anywhere in this turn; the next one gives up the rest.
+            if self.stood_still() {
+                self.recall(line);
+                continue;
+            }
+            let line = &mut self.lines[line];
+            match line.socket.kick() {
+                Ok(kick) => {
+                    line.kicks = kick != xsk::Kick::Taken;
+                    line.down = kick == xsk::Kick::Down;
+                }
+                Err(error) => {
+                    log::error!("{error}");
+                    (line.kicks, line.down) = (false, false);
                 }
             }
         }
+    }
+
+    /// Gives up what was to leave by this line and is not shown to the kernel yet.
+    fn recall(&mut self, line: usize) {
+        let mut gone = Vec::new();
+        let Line { socket, kicks, down, .. } = &mut self.lines[line];
+        socket.recall(&mut self.pool, |frame| gone.push(frame));
+        *kicks = socket.waiting() > 0;
+        *down &= *kicks;
+        let whole = gone.iter().filter(|frame| !self.on_the_way[**frame as usize].part).count() as u64;
+        self.counts.emitted -= whole;
+        self.counts.purged += whole;
+        self.left(&gone);
     }
 
     /// Learns what has left; gives how many frames.
@@ -362,16 +412,21 @@ impl Holder {
         for line in 0..self.lines.len() {
             let mut gone = Vec::new();
             count += self.lines[line].socket.completed(&mut self.pool, |frame| gone.push(frame));
-            for frame in gone {
-                let slot = self.on_the_way[frame as usize];
-                self.in_flight = self.in_flight.saturating_sub(1);
-                if let Some(leaving) = self.leaving.get_mut(&slot) {
-                    leaving.in_flight = leaving.in_flight.saturating_sub(1);
-                }
-                self.settle(slot);
-            }
+            self.left(&gone);
         }
         count
+    }
+
+    /// These frames are no more on their way out.
+    fn left(&mut self, frames: &[u32]) {
+        for frame in frames {
+            let OnTheWay { slot, .. } = self.on_the_way[*frame as usize];
+            self.in_flight = self.in_flight.saturating_sub(1);
+            if let Some(leaving) = self.leaving.get_mut(&slot) {
+                leaving.in_flight = leaving.in_flight.saturating_sub(1);
+            }
+            self.settle(slot);
+        }
     }
 
     /// Replaces the room of what was taken.
@@ -388,7 +443,10 @@ impl Holder {
     /// Waits for a frame, for so long at most.
     pub(super) fn wait(&self, most: Duration) {
         let mut most = most;
-        if self.in_flight > 0 || self.lines.iter().any(|line| line.kicks) {
+        if self.lines.iter().any(|line| line.down) {
+            // What is on its way there does not leave soon.
+            most = DOWN;
+        } else if self.in_flight > 0 || self.lines.iter().any(|line| line.kicks) {
             most = SOON;
         } else if let Some(since_ns) = self.queue.oldest_open() {
             let age_ns = monotonic_ns().saturating_sub(since_ns);

@@ -137,6 +137,8 @@ impl Judging {
     pub(super) fn start(&mut self, events_file: Option<File>) -> anyhow::Result<()> {
         let Some(mut judge) = self.idle.take() else { return Ok(()) };
         judge.events_file = events_file;
+        // What is in the lists, perhaps a million entries, before the kernel hands anything over and waits.
+        judge.obey();
         if judge.config.holds() {
             judge.hold = Some(Holder::open(&judge.config)?);
         }

@@ -21,6 +21,12 @@ const M3UA: PpId = PpId(3);
 /// M3UA messages that are kept for [`Peer::heard`], at most.
 const MAX_HEARD: usize = 1_000;
 
+/// Whether an interface is down, or was just now.
+fn is_cut_off(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
+    matches!(error.kind(), HostUnreachable | NetworkDown | NetworkUnreachable)
+}
+
 pub(super) struct Endpoint {
     line: Line,
     sctp: Box<dyn DcSctpSocket>,
@@ -189,7 +195,11 @@ impl Endpoint {
                         None => Some(packet),
                     };
                     if let Some(packet) = packet {
-                        self.line.send(&packet)?;
+                        match self.line.send(&packet) {
+                            // A packet that has no way is lost; SCTP sends it again.
+                            Err(error) if is_cut_off(&error) => {}
+                            sent => sent?,
+                        }
                     }
                 }
                 SocketEvent::OnConnected() if self.role == Role::Asp => self.send(0, m3ua::asp_up()),

@@ -6,7 +6,7 @@ use ss7guard_common::abi::{PORT_QUEUES, socket_index};
 use ss7guard_common::verdict::{Action, Reason};
 
 use super::view::Ages;
-use super::{Counts, FIRST_NUMBER, Holder, Line, SLACK};
+use super::{Counts, FIRST_NUMBER, Holder, Line, OnTheWay, SLACK};
 use crate::config::{Config, PassOrDrop};
 use crate::hold::packet::Limits;
 use crate::hold::{Fate, Memory, Queue};
@@ -61,10 +61,19 @@ impl Holder {
             let out = others.get(*queue as usize % others.len().max(1)).copied();
             let (Some(index), Some(out)) = (socket_index(end.index, *queue), out) else { continue };
             let last = maps.pushed(index);
-            lines.push(Line { socket, index, end: *end, last, last_ns: 0, out, kicks: false });
+            lines.push(Line {
+                socket,
+                index,
+                end: *end,
+                last,
+                missing: None,
+                out,
+                kicks: false,
+                down: false,
+            });
         }
         let mut holder = Self {
-            on_the_way: vec![0; pool.frames() as usize],
+            on_the_way: vec![OnTheWay::default(); pool.frames() as usize],
             maps,
             pool,
             lines,

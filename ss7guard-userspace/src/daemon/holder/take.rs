@@ -42,7 +42,7 @@ impl Holder {
         self.lines[line].socket.receive(&mut self.pool, MOST, |held| taken.push(held));
         let busy = !taken.is_empty();
         if busy {
-            self.lines[line].last_ns = now_ns;
+            self.lines[line].missing = None;
         } else {
             self.missed(line, now_ns);
         }
@@ -63,16 +63,20 @@ impl Holder {
         busy
     }
 
-    /// What was handed over long ago and never came, is lost: else the kernel would think the way full for ever.
+    /// What was handed over long ago and never came, is lost: else the kernel would think the way full for ever. What it
+    /// has counted this very moment comes when its poll ends.
     fn missed(&mut self, line: usize, now_ns: u64) {
         let line = &mut self.lines[line];
         let pushed = self.maps.pushed(line.index);
-        if pushed == line.last {
-            line.last_ns = now_ns;
-        } else if now_ns.saturating_sub(line.last_ns) > LOST_NS {
-            self.counts.lost += u64::from(pushed.wrapping_sub(line.last));
-            line.last = pushed;
-            line.last_ns = now_ns;
+        match line.missing {
+            _ if pushed == line.last => line.missing = None,
+            None => line.missing = Some((pushed, now_ns)),
+            Some((then, since_ns)) if now_ns.saturating_sub(since_ns) > LOST_NS => {
+                self.counts.lost += u64::from(then.wrapping_sub(line.last));
+                line.last = then;
+                line.missing = None;
+            }
+            Some(_) => {}
         }
     }
 

@@ -137,6 +137,19 @@ impl<const WORDS: usize> Producer<WORDS> {
         self.0.store(self.0.layout.producer, self.0.ours);
     }
 
+    /// Takes the last entry out again that the kernel has not been shown.
+    pub(super) fn take_back(&mut self) -> Option<[u64; WORDS]> {
+        if self.0.ours == self.0.load(self.0.layout.producer) {
+            return None;
+        }
+        self.0.ours = self.0.ours.wrapping_sub(1);
+        let mut entry = [0; WORDS];
+        for (at, value) in entry.iter_mut().enumerate() {
+            *value = self.0.memory.word(self.0.place(self.0.ours, at))?.load(Ordering::Relaxed);
+        }
+        Some(entry)
+    }
+
     /// Whether the kernel waits for a call before it takes entries out.
     pub(super) fn needs_wakeup(&self) -> bool {
         self.0.needs_wakeup()

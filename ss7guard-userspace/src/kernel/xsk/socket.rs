@@ -136,7 +136,7 @@ impl Socket {
         }
     }
 
-    /// Puts a frame on the TX ring; [`Socket::kick`] sends what is there.
+    /// Puts a frame on the TX ring; the kernel sees it with the next [`Socket::kick`].
     ///
     /// # Errors
     /// The ring is full, or the frame is not of this socket's pool: it comes back.
@@ -149,8 +149,21 @@ impl Socket {
             pool.unsent(&held);
             return Err(held);
         }
-        self.tx.publish();
         Ok(())
+    }
+
+    /// Takes back what was put on the TX ring since the last [`Socket::kick`]: each frame is free again, and its number
+    /// goes to `sink`, the last one first.
+    pub fn recall(&mut self, pool: &mut Pool, mut sink: impl FnMut(u32)) {
+        if pool.id() != self.pool {
+            return;
+        }
+        while let Some([address, _]) = self.tx.take_back() {
+            match pool.completed(address) {
+                Some(number) => sink(number),
+                None => self.bad += 1,
+            }
+        }
     }
 
     /// Has the kernel send what is on the TX ring. In copy mode one call to the kernel sends 32 frames at most; it is
@@ -159,6 +172,7 @@ impl Socket {
     /// # Errors
     /// The interface is gone.
     pub fn kick(&mut self) -> Result<Kick, KernelError> {
+        self.tx.publish();
         // Linux before 6.17 does not show at once how far it has come; so the calls are counted by what there was.
         let calls = self.tx.pending().div_ceil(BUDGET);
         for _ in 0..calls {

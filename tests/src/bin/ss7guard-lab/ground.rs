@@ -74,7 +74,7 @@ pub(crate) fn make(state: &mut State) -> Result<()> {
     let wire = Wire { host: next()?, world: next()? };
     match state.deployment {
         Deployment::Host => cable(&wire.host, HOST_INTERFACE, &wire.world, WORLD_INTERFACE)?,
-        Deployment::Bridge => join(&wire, &next()?)?,
+        Deployment::Bridge => join(&wire, &next()?, 1)?,
         Deployment::Tap => mirror(&wire, &next()?, &next()?)?,
     }
     wire.address()
