@@ -39,6 +39,10 @@ static CALLER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
 #[map]
 static TX: DevMap = DevMap::with_max_entries(1, 0);
 
+/// Where a bare bridge sends to.
+#[map]
+static THROUGH: DevMap = DevMap::with_max_entries(1, 0);
+
 /// The floor: drops everything.
 #[xdp(frags)]
 pub fn bare_drop(_ctx: XdpContext) -> u32 {
@@ -55,6 +59,12 @@ pub fn bare_pass(_ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn generator(_ctx: XdpContext) -> u32 {
     TX.redirect(0, 0).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The floor of a bridge: sends everything to the interface in `THROUGH`.
+#[xdp(frags)]
+pub fn bare_redirect(_ctx: XdpContext) -> u32 {
+    THROUGH.redirect(0, 0).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
 /// Puts back what neutralising has changed in the run before; false if the frame is not the bench's.

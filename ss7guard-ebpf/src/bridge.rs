@@ -7,12 +7,12 @@
 //! ```
 //! Each frame that arrives is found in exactly one counter besides "entered".
 
-use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
 use ss7guard_common::abi::{
-    BridgeCounter, Config, HOLD_FRAME_LEN, HOLD_STALE_NS, HoldStamp, bridge_flag, event_flag, frame_kind,
-    hold_slot, socket_index,
+    BridgeCounter, Config, HOLD_FRAME_LEN, HOLD_SLOTS, HOLD_STALE_NS, HoldStamp, SOCKET_SLOTS, bridge_flag,
+    event_flag, frame_kind, hold_slot, socket_index,
 };
 use ss7guard_common::classify::FrameVerdict;
 use ss7guard_common::verdict::Reason;
@@ -23,15 +23,40 @@ use crate::packet::{Linear, Paged, make_room, write_stamp};
 use crate::{judge, maps, punt};
 
 /// What is done with a frame that goes on.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Way {
-    /// At once.
-    Redirect(BridgeCounter),
-    /// To the controller, by this socket.
+    /// On by the other port, at once.
+    Go(BridgeCounter),
+    /// To the controller; with the frame's place in the table of what waits.
     Hold(u32),
     /// Nowhere.
     Drop(BridgeCounter),
 }
+
+impl Way {
+    const KIND_SHIFT: u32 = 24;
+    const REST: u32 = (1 << Self::KIND_SHIFT) - 1;
+    const GO: u32 = 0;
+    const HOLD: u32 = 1;
+    const DROP: u32 = 2;
+
+    /// As one number, which is what the functions below can give and take.
+    #[inline(always)]
+    const fn word(self) -> u32 {
+        match self {
+            Self::Go(counter) => Self::GO << Self::KIND_SHIFT | counter as u32,
+            Self::Hold(slot) => Self::HOLD << Self::KIND_SHIFT | slot & Self::REST,
+            Self::Drop(counter) => Self::DROP << Self::KIND_SHIFT | counter as u32,
+        }
+    }
+
+    #[inline(always)]
+    const fn holds(word: u32) -> bool {
+        word >> Self::KIND_SHIFT == Self::HOLD
+    }
+}
+
+const _: () = assert!(HOLD_SLOTS - 1 <= Way::REST);
 
 /// Handles a frame that arrived at a port. Gives the XDP action.
 #[inline(always)]
@@ -57,20 +82,15 @@ pub fn ingress(ctx: &XdpContext) -> u32 {
     let foreign = reason == Reason::NotIp as u8 || reason == Reason::NotSctp as u8;
     if foreign {
         if config.frames != 0 && config.frames & frame_kind(&Linear(ctx.ctx)) != 0 {
-            counters.add(BridgeCounter::Refused);
-            return xdp_action::XDP_DROP;
+            return take_way(ctx.ctx, index, Way::Drop(BridgeCounter::Refused).word(), 0);
         }
-        return redirect(index, counters, BridgeCounter::Redirected);
+        return take_way(ctx.ctx, index, Way::Go(BridgeCounter::Redirected).word(), 0);
     }
-    let mut slot = 0;
-    let mut way = Way::Redirect(BridgeCounter::Redirected);
+    let mut way = Way::Go(BridgeCounter::Redirected).word();
     if config.bridge & bridge_flag::HOLD != 0 && !verdict.verdict.drops() && may_carry(&verdict) {
-        // SAFETY: the context of the running program.
-        let queue = unsafe { (*ctx.ctx).rx_queue_index };
-        slot = hold_slot(&Linear(ctx.ctx), index << 6 | queue & 63, config.seed);
-        way = find_way(ctx, config, &verdict, slot, socket_index(index, queue));
+        way = find_way(ctx.ctx, index, u32::from(verdict.verdict.wants_judgement()));
     }
-    let held = matches!(way, Way::Hold(_));
+    let held = Way::holds(way);
     // What is held is judged as it lies there, after what was blocked in it has been rewritten: that is copied before.
     let judged_there = held && verdict.verdict.wants_judgement();
     if verdict.verdict.punts() && (!judged_there || verdict.verdict.tells_what_is_stopped()) {
@@ -81,20 +101,9 @@ pub fn ingress(ctx: &XdpContext) -> u32 {
         punt::ingress(ctx, config, &verdict, flags);
     }
     if verdict.verdict.drops() || !judge::carry_out(ctx, config, &verdict, out) {
-        counters.add(BridgeCounter::Dropped);
-        return xdp_action::XDP_DROP;
+        way = Way::Drop(BridgeCounter::Dropped).word();
     }
-    match way {
-        Way::Redirect(counter) => redirect(index, counters, counter),
-        Way::Drop(counter) => {
-            counters.add(counter);
-            xdp_action::XDP_DROP
-        }
-        Way::Hold(socket) => {
-            let judge = u32::from(verdict.verdict.wants_judgement());
-            hold(ctx, config, counters, index, Holding { slot, socket, judge })
-        }
-    }
+    take_way(ctx.ctx, index, way, u32::from(verdict.verdict.wants_judgement()))
 }
 
 /// Whether a frame may carry user data: it does, or it could not be read as far as that.
@@ -104,19 +113,27 @@ const fn may_carry(verdict: &FrameVerdict) -> bool {
     verdict.carries_user_data() || exception
 }
 
-/// What is done with a frame that may carry user data.
+/// What is done with a frame that may carry user data: a [`Way`]. `judge` is 1 if it needs judgement.
+///
+/// This and [`take_way`] are functions of their own, as the judges are: what comes after the verdict would else be checked
+/// again for each way through the classifier, and would take room on the stack that the judges need.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn find_way(ctx: *mut xdp_md, port: u32, judge: u32) -> u32 {
+    let Some(config) = maps::config() else { return Way::Go(BridgeCounter::Redirected).word() };
+    // SAFETY: the context of the running program.
+    let queue = unsafe { (*ctx).rx_queue_index };
+    let socket = socket_index(port, queue);
+    let slot = hold_slot(&Linear(ctx), socket.unwrap_or(0), config.seed);
+    way(ctx, config, slot, socket, judge != 0).word()
+}
+
 #[inline(always)]
-fn find_way(
-    ctx: &XdpContext,
-    config: &Config,
-    verdict: &FrameVerdict,
-    slot: u32,
-    socket: Option<u32>,
-) -> Way {
-    let judge = verdict.verdict.wants_judgement();
-    let waits = bridge_maps::waits(slot);
+fn way(ctx: *mut xdp_md, config: &Config, slot: u32, socket: Option<u32>, judge: bool) -> Way {
+    // A queue without a socket has nothing that waits.
+    let waits = socket.is_some() && bridge_maps::waits(slot);
     if !judge && !waits {
-        return Way::Redirect(BridgeCounter::Redirected);
+        return Way::Go(BridgeCounter::Redirected);
     }
     let socket = match socket {
         Some(socket) if bridge_maps::is_open(socket) => socket,
@@ -129,29 +146,29 @@ fn find_way(
     if age as i64 > HOLD_STALE_NS as i64 || (beat.draining != 0 && !waits) {
         return down(config, judge);
     }
-    let len = Linear(ctx.ctx).len();
-    if len > HOLD_FRAME_LEN || Paged(ctx.ctx).len() > len {
+    let len = Linear(ctx).len();
+    if len > HOLD_FRAME_LEN || Paged(ctx).len() > len {
         return too_long(config);
     }
     if bridge_maps::on_the_way(socket) >= beat.room {
         return if config.bridge & bridge_flag::FULL_DROPS != 0 {
             Way::Drop(BridgeCounter::FullDropped)
         } else {
-            Way::Redirect(BridgeCounter::FullPassed)
+            Way::Go(BridgeCounter::FullPassed)
         };
     }
-    Way::Hold(socket)
+    Way::Hold(slot)
 }
 
 /// There is no controller.
 #[inline(always)]
 const fn down(config: &Config, judge: bool) -> Way {
     if !judge {
-        Way::Redirect(BridgeCounter::Overtook)
+        Way::Go(BridgeCounter::Overtook)
     } else if config.bridge & bridge_flag::DOWN_DROPS != 0 {
         Way::Drop(BridgeCounter::DownDropped)
     } else {
-        Way::Redirect(BridgeCounter::DownPassed)
+        Way::Go(BridgeCounter::DownPassed)
     }
 }
 
@@ -161,7 +178,7 @@ const fn too_long(config: &Config) -> Way {
     if config.bridge & bridge_flag::FULL_DROPS != 0 {
         Way::Drop(BridgeCounter::LongDropped)
     } else {
-        Way::Redirect(BridgeCounter::LongPassed)
+        Way::Go(BridgeCounter::LongPassed)
     }
 }
 
@@ -172,33 +189,53 @@ fn redirect(index: u32, counters: Counters, counter: BridgeCounter) -> u32 {
             counters.add(counter);
             action
         }
-        None => {
-            counters.add(BridgeCounter::NoWay);
+        None => no_way(counters),
+    }
+}
+
+/// The other side is not there.
+#[inline(always)]
+fn no_way(counters: Counters) -> u32 {
+    counters.add(BridgeCounter::NoWay);
+    xdp_action::XDP_DROP
+}
+
+/// Does with a frame what [`find_way`] has said. Gives the XDP action.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn take_way(ctx: *mut xdp_md, port: u32, way: u32, judge: u32) -> u32 {
+    let Some(counters) = bridge_maps::counters(port) else { return xdp_action::XDP_ABORTED };
+    let rest = way & Way::REST;
+    match way >> Way::KIND_SHIFT {
+        Way::HOLD => hold(ctx, counters, port, rest, judge),
+        Way::GO => match bridge_maps::out(port) {
+            Some(action) => {
+                counters.add_number(rest);
+                action
+            }
+            None => no_way(counters),
+        },
+        _ => {
+            counters.add_number(rest);
             xdp_action::XDP_DROP
         }
     }
 }
 
-/// A frame that is to be held.
-struct Holding {
-    slot: u32,
-    socket: u32,
-    judge: u32,
-}
-
 /// Stamps a frame and hands it to the controller.
 #[inline(always)]
-fn hold(ctx: &XdpContext, config: &Config, counters: Counters, index: u32, holding: Holding) -> u32 {
+fn hold(ctx: *mut xdp_md, counters: Counters, port: u32, slot: u32, judge: u32) -> u32 {
     if !make_room(ctx) {
+        let Some(config) = maps::config() else { return no_way(counters) };
         return match too_long(config) {
-            Way::Redirect(counter) => redirect(index, counters, counter),
+            Way::Go(counter) => redirect(port, counters, counter),
             _ => {
                 counters.add(BridgeCounter::LongDropped);
                 xdp_action::XDP_DROP
             }
         };
     }
-    let Holding { slot, socket, judge } = holding;
+    let socket = slot / SOCKET_SLOTS;
     let Some((number, queue_number)) = bridge_maps::push(slot, socket) else {
         return xdp_action::XDP_ABORTED;
     };

@@ -28,7 +28,10 @@ pub fn ss7guard_xdp(ctx: XdpContext) -> u32 {
 }
 
 /// Judges every frame that arrives at a port of a bridge; sends it on, drops it, or hands it to the controller first.
+///
+/// Inlined into what the macro makes of it, which would else be another frame of the stack.
 #[xdp(frags)]
+#[inline(always)]
 pub fn ss7guard_bridge(ctx: XdpContext) -> u32 {
     bridge::ingress(&ctx)
 }

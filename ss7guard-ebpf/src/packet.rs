@@ -10,7 +10,6 @@ use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{
     bpf_skb_load_bytes, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len, bpf_xdp_load_bytes, bpf_xdp_store_bytes,
 };
-use aya_ebpf::programs::XdpContext;
 use ss7guard_common::abi::HoldStamp;
 use ss7guard_common::neutralise::WriteAt;
 use ss7guard_common::read::{MAX_OFFSET, ReadAt};
@@ -106,19 +105,19 @@ impl WriteAt for Linear {
 
 /// Makes room for a stamp in front of a frame; false where the driver has none. Nothing read before may be relied on.
 #[inline(always)]
-pub fn make_room(ctx: &XdpContext) -> bool {
+pub fn make_room(ctx: *mut xdp_md) -> bool {
     const ROOM: i32 = -(size_of::<HoldStamp>() as i32);
     // SAFETY: the context of the running program.
-    unsafe { bpf_xdp_adjust_meta(ctx.ctx, ROOM) == 0 }
+    unsafe { bpf_xdp_adjust_meta(ctx, ROOM) == 0 }
 }
 
 /// Writes the stamp into the room that [`make_room`] made.
 #[inline(always)]
-pub fn write_stamp(ctx: &XdpContext, stamp: HoldStamp) -> bool {
+pub fn write_stamp(ctx: *mut xdp_md, stamp: HoldStamp) -> bool {
     // SAFETY: the context of the running program, as the kernel handed it over; read anew, as in `Linear::start`.
-    let start = unsafe { (&raw const (*ctx.ctx).data_meta).read_volatile() as usize };
+    let start = unsafe { (&raw const (*ctx).data_meta).read_volatile() as usize };
     // SAFETY: as above.
-    let end = unsafe { (&raw const (*ctx.ctx).data).read_volatile() as usize };
+    let end = unsafe { (&raw const (*ctx).data).read_volatile() as usize };
     if start + size_of::<HoldStamp>() > end {
         return false;
     }

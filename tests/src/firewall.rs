@@ -116,6 +116,22 @@ impl<'a> Firewall<'a> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// CPU time that the controller has used, in its threads and in the kernel for it.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn cpu(&self) -> Result<Duration> {
+        let child = self.controller.as_ref().context("the controller does not run")?;
+        let tasks = fs::read_dir(format!("/proc/{}/task", child.id()))?;
+        let mut sum = 0u64;
+        for task in tasks {
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let ran = text.split_whitespace().next().context("schedstat")?;
+            sum += ran.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+
     /// Sends a signal to the controller.
     ///
     /// # Errors

@@ -142,14 +142,32 @@ impl Kind {
     /// The same from this calling global title.
     #[must_use]
     pub fn begin_from(self, calling_gt: &str, id: u32) -> Vec<u8> {
-        let (opcode, context, version) = self.codes();
         let (called, calling) = self.subsystems();
-        let invoke = tlv(0xa1, &[vec![2, 1, 1, 2, 1, opcode], self.argument(id)].concat());
-        let begin = tlv(
+        udt(("491700000001", called), (calling_gt, calling), &self.tcap(id, 1))
+    }
+
+    /// A Begin of so many octets or a few more, made of whole invokes, as a long message is: in LUDT.
+    ///
+    /// # Panics
+    /// That is more than 64 invokes, which is as many as the firewall reads.
+    #[must_use]
+    pub fn long_begin(self, id: u32, octets: usize) -> Vec<u8> {
+        let (called, calling) = self.subsystems();
+        let (called, calling) = (party(("491700000001", called)), party(("15550100999", calling)));
+        let tcap = (1..=64).map(|invokes| self.tcap(id, invokes)).find(|tcap| tcap.len() >= octets);
+        ludt(&called, &calling, &tcap.expect("octets of 64 invokes"))
+    }
+
+    /// A Begin with so many invokes.
+    fn tcap(self, id: u32, invokes: u8) -> Vec<u8> {
+        let (opcode, context, version) = self.codes();
+        let invoke = |number| tlv(0xa1, &[vec![2, 1, number, 2, 1, opcode], self.argument(id)].concat());
+        let components: Vec<u8> = (1..=invokes).flat_map(invoke).collect();
+        tlv(
             0x62,
-            &[tlv(0x48, &id.to_be_bytes()), dialogue(0x60, context, version), tlv(0x6c, &invoke)].concat(),
-        );
-        udt(("491700000001", called), (calling_gt, calling), &begin)
+            &[tlv(0x48, &id.to_be_bytes()), dialogue(0x60, context, version), tlv(0x6c, &components)]
+                .concat(),
+        )
     }
 }
 
@@ -165,38 +183,68 @@ pub fn end_for(user_part: &[u8]) -> Option<Vec<u8>> {
     Some(udt(("15550100999", 7), ("491700000001", 6), &end))
 }
 
-/// Transaction id of a UDT made by [`Kind::begin`] or [`end_for`].
+/// Transaction id of a message made by [`Kind::begin`], [`Kind::long_begin`] or [`end_for`].
 #[must_use]
 pub fn transaction_id(user_part: &[u8]) -> Option<u32> {
-    let data = user_part.get(4 + usize::from(*user_part.get(4)?) + 1..)?;
-    let inside = data.get(if *data.get(1)? < 0x80 { 2 } else { 3 }..)?;
+    let data = match *user_part {
+        [LUDT, _, _, _, _, _, _, low, high, ..] => {
+            user_part.get(8 + usize::from(u16::from_le_bytes([low, high])) + 2..)?
+        }
+        _ => user_part.get(4 + usize::from(*user_part.get(4)?) + 1..)?,
+    };
+    let inside = data.get(
+        match *data.get(1)? {
+            0..=0x7f => 2,
+            long => 2 + usize::from(long & 0x7f),
+        }..,
+    )?;
     match inside {
         [0x48 | 0x49, 4, a, b, c, d, ..] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
         _ => None,
     }
 }
 
+/// The address of a global title with its subsystem number, behind its length.
+fn party((digits, ssn): (&str, u8)) -> Vec<u8> {
+    let scheme = if digits.len() % 2 == 1 { 0x11 } else { 0x12 };
+    let mut out = vec![0x12, ssn, 0, scheme, 4];
+    let mut octets = swapped(digits);
+    if digits.len() % 2 == 1
+        && let Some(last) = octets.last_mut()
+    {
+        *last &= 0x0f;
+    }
+    out.extend(octets);
+    out.insert(0, u8::try_from(out.len()).expect("a short address"));
+    out
+}
+
 /// A UDT between two global titles with their subsystem numbers.
 fn udt(called: (&str, u8), calling: (&str, u8), data: &[u8]) -> Vec<u8> {
-    let party = |(digits, ssn): (&str, u8)| {
-        let scheme = if digits.len() % 2 == 1 { 0x11 } else { 0x12 };
-        let mut out = vec![0x12, ssn, 0, scheme, 4];
-        let mut octets = swapped(digits);
-        if digits.len() % 2 == 1
-            && let Some(last) = octets.last_mut()
-        {
-            *last &= 0x0f;
-        }
-        out.extend(octets);
-        out.insert(0, u8::try_from(out.len()).expect("a short address"));
-        out
-    };
     let (called, calling) = (party(called), party(calling));
     let short = |len: usize| u8::try_from(len).expect("a short part");
     let mut out = vec![9, 0x80, 3, short(2 + called.len()), short(1 + called.len() + calling.len())];
     out.extend(called);
     out.extend(calling);
     out.push(short(data.len()));
+    out.extend_from_slice(data);
+    out
+}
+
+/// Type of [`ludt`].
+const LUDT: u8 = 0x13;
+
+/// A LUDT between two addresses (Q.713, section 4.20): class 0 with return on error, fifteen hops, no optional part.
+/// Its pointers count from their second octet (Q.713, section 2.3).
+fn ludt(called: &[u8], calling: &[u8], data: &[u8]) -> Vec<u8> {
+    let word = |len: usize| u16::try_from(len).expect("a long part").to_le_bytes();
+    let to_called = 1 + 3 * 2;
+    let pointers = [to_called, to_called - 2 + called.len(), to_called - 4 + called.len() + calling.len(), 0];
+    let mut out = vec![LUDT, 0x80, 15];
+    out.extend(pointers.into_iter().flat_map(word));
+    out.extend_from_slice(called);
+    out.extend_from_slice(calling);
+    out.extend(word(data.len()));
     out.extend_from_slice(data);
     out
 }
@@ -211,9 +259,10 @@ fn dialogue(pdu: u8, context: u8, version: u8) -> Vec<u8> {
 /// Tag, length and value.
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    match u8::try_from(value.len()).expect("a short value") {
-        len @ 0..=0x7f => out.push(len),
-        len => out.extend([0x81, len]),
+    match u16::try_from(value.len()).expect("a short value").to_be_bytes() {
+        [0, len @ 0..=0x7f] => out.push(len),
+        [0, len] => out.extend([0x81, len]),
+        [high, low] => out.extend([0x82, high, low]),
     }
     out.extend_from_slice(value);
     out
@@ -238,6 +287,7 @@ fn address(digits: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use ss7guard_common::wire::m3ua::{Data, Label, SI_SCCP};
+    use ss7guard_userspace::inspect::findings::Finding;
     use ss7guard_userspace::inspect::gsm_map::operations;
     use ss7guard_userspace::inspect::message::{Message, Outcome};
 
@@ -256,6 +306,27 @@ mod tests {
             assert_eq!(operations::name(opcode), Some(kind.operation()));
             let end = end_for(&user_part).expect("an answer");
             assert_eq!(transaction_id(&end), Some(id));
+        }
+    }
+
+    #[test]
+    fn long_messages_are_what_the_decoder_reads() {
+        for (id, kind) in (7u32..).zip(Kind::ROAMING.into_iter().chain(Kind::ATTACKS)) {
+            for octets in [100, 300, 1_100] {
+                let user_part = kind.long_begin(id, octets);
+                assert!((octets..octets + 250).contains(&user_part.len()), "{kind:?}: {}", user_part.len());
+                assert_eq!(transaction_id(&user_part), Some(id), "{kind:?}");
+                let data = Data { label: Label { si: SI_SCCP, ..Label::default() }, ..Data::default() };
+                let message = Message::decode(data, &user_part);
+                assert_eq!(message.outcome, Outcome::Decoded, "{kind:?}");
+                // Ordinary senders do that, too.
+                let known = |kind| kind == Finding::SeveralInvokes;
+                assert!(message.findings.kinds().all(known), "{kind:?}: {:?}", message.findings);
+                assert!(
+                    message.invokes().all(|(_, opcode)| operations::name(opcode) == Some(kind.operation()))
+                );
+                assert!(octets < 300 || message.invokes().count() > 1, "{kind:?}");
+            }
         }
     }
 }

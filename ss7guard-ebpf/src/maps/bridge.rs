@@ -8,6 +8,7 @@ use aya_ebpf::maps::{Array, DevMap, PerCpuArray, XskMap};
 use ss7guard_common::abi::{self, BridgeCounter, BridgePort, HoldBeat, HoldQueue, HoldSlot, port_index};
 
 use crate::maps::MAPPED;
+use crate::packet::hide;
 
 // The controller makes the table of what waits as large as it is meant to be, where there is a bridge.
 #[map]
@@ -58,6 +59,18 @@ impl Counters {
         *count = count.wrapping_add(1);
     }
 }
+
+impl Counters {
+    /// The same by the counter's number.
+    #[inline(always)]
+    pub fn add_number(self, number: u32) {
+        // SAFETY: this processor's own element of the map; the mask is the array's length less one.
+        let count = unsafe { &mut (*self.0)[hide(number as usize) & (abi::BRIDGE_COUNTERS - 1)] };
+        *count = count.wrapping_add(1);
+    }
+}
+
+const _: () = assert!(abi::BRIDGE_COUNTERS.is_power_of_two());
 
 /// The counters of the port in this place.
 #[inline(always)]

@@ -163,15 +163,17 @@ pub(super) struct Holder {
 impl Holder {
     /// One turn: what has left, what came, what may leave. True if there was something to do.
     pub(super) fn turn(&mut self, now_ns: u64, judge: &mut dyn FnMut(&Scene<'_>, &mut Said)) -> bool {
-        if now_ns.saturating_sub(self.beat_ns) > PURGE_NS {
+        if !self.is_in_time() {
             self.purge();
-        }
-        if now_ns.saturating_sub(self.beat_ns) >= BEAT_NS {
-            self.sign(now_ns);
+            self.sign(monotonic_ns());
         }
         let mut busy = self.completed() > 0;
         for line in 0..self.lines.len() {
             busy |= self.receive(line, now_ns, judge);
+        }
+        if !self.is_in_time() {
+            // What is in hand may have been overtaken: the next turn gives it up.
+            return true;
         }
         self.expire(now_ns);
         self.cut(now_ns);
@@ -180,6 +182,20 @@ impl Holder {
         busy |= self.completed() > 0;
         self.refill();
         busy
+    }
+
+    /// Gives a sign of life if it is time for one; false if it is too late for it. Asked after each frame, whose judgement
+    /// may take a slow machine long.
+    pub(super) fn is_in_time(&mut self) -> bool {
+        let now_ns = monotonic_ns();
+        let since_ns = now_ns.saturating_sub(self.beat_ns);
+        if since_ns > PURGE_NS {
+            return false;
+        }
+        if since_ns >= BEAT_NS {
+            self.sign(now_ns);
+        }
+        true
     }
 
     /// Gives a sign of life.

@@ -242,10 +242,15 @@ impl Judge {
             interfaces,
             watchers,
             wall_offset_ns,
+            hold,
             ..
         } = self;
         let mut desk = Desk { config, tally, lines, seen, watchers, out: &mut out };
         let events = ring.drain(MOST_EVENTS, |event| {
+            if let Some(hold) = hold {
+                // If it is too late, its next turn finds so.
+                hold.is_in_time();
+            }
             desk.tally.events += 1;
             let sight = Sight::of(&event, interfaces, *wall_offset_ns);
             let arrival = Arrival {

@@ -80,14 +80,38 @@ impl PacketSocket {
     /// The socket fails.
     pub fn take(&self) -> Result<Option<Vec<u8>>> {
         let mut octets = vec![0u8; LONGEST];
-        match rustix::net::recv(&self.socket, &mut octets[..], RecvFlags::DONTWAIT) {
-            Ok((len, _)) => {
-                octets.truncate(len);
-                Ok(Some(octets))
-            }
+        let taken = self.take_into(&mut octets)?;
+        Ok(taken.map(|len| {
+            octets.truncate(len);
+            octets
+        }))
+    }
+
+    /// The same into room that is there; gives the frame's length.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn take_into(&self, room: &mut [u8]) -> Result<Option<usize>> {
+        match rustix::net::recv(&self.socket, room, RecvFlags::DONTWAIT) {
+            Ok((len, _)) => Ok(Some(len)),
             Err(rustix::io::Errno::AGAIN) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// When the kernel got the frame that was taken last, in nanoseconds of the wall clock. The kernel notes that from the
+    /// first such question on.
+    ///
+    /// # Errors
+    /// No frame was taken.
+    pub fn stamp_ns(&self) -> Result<u64> {
+        /// SIOCGSTAMPNS (linux/sockios.h, on machines of 64 bits).
+        const STAMP: libc::Ioctl = 0x8907;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the kernel writes two numbers there.
+        let asked = unsafe { libc::ioctl(self.socket.as_raw_fd(), STAMP, &raw mut time) };
+        ensure!(asked == 0, "SIOCGSTAMPNS: {}", io::Error::last_os_error());
+        Ok(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
     }
 
     /// Sends a frame.

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::firewall::Firewall;
 use crate::m3ua::{self, Label};
-use crate::netns::{HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire};
+use crate::netns::{
+    BRIDGE_HOME, BRIDGE_INTERCONNECT, BridgedWire, HOST_INTERFACE, Namespace, WORLD_INTERFACE, Wire,
+};
 use crate::traffic::Kind;
 use crate::vm::gateway::{self, B_POINT_CODE, Gateway};
 use crate::vm::node::{Node, Waiting, kind};
@@ -80,6 +82,22 @@ pub fn bare_wire() -> Result<Wire> {
     bare(&wire.host, HOST_INTERFACE)?;
     bare(&wire.world, WORLD_INTERFACE)?;
     Ok(wire)
+}
+
+/// A bridged wire without offloads: what is redirected has lost the mark that its checksum is still to be made.
+///
+/// # Errors
+/// Not root, or a tool is missing.
+pub fn bare_bridged_wire() -> Result<BridgedWire> {
+    let bridged = BridgedWire::new()?;
+    let ends = [
+        (&bridged.wire.host, HOST_INTERFACE),
+        (&bridged.wire.world, WORLD_INTERFACE),
+        (&bridged.bridge, BRIDGE_HOME),
+        (&bridged.bridge, BRIDGE_INTERCONNECT),
+    ];
+    ends.into_iter().try_for_each(|(namespace, interface)| bare(namespace, interface))?;
+    Ok(bridged)
 }
 
 /// Which parameters come before Protocol Data.
@@ -202,9 +220,26 @@ impl<'a> Scene<'a> {
         rest: &str,
         max_segment: Option<u32>,
     ) -> Result<Self> {
+        Self::with(Firewall::new(&wire.host, NETWORK, rest)?, wire, receivers, max_segment)
+    }
+
+    /// The same with a firewall that is a bridge between the world and the host, where the receivers are.
+    ///
+    /// # Errors
+    /// Something does not come up.
+    pub fn bridged(bridged: &'a BridgedWire, rest: &str, max_segment: Option<u32>) -> Result<Self> {
+        let firewall = Firewall::bridge(&bridged.bridge, NETWORK, rest)?;
+        Self::with(firewall, &bridged.wire, &bridged.wire.host, max_segment)
+    }
+
+    fn with(
+        mut firewall: Firewall<'a>,
+        wire: &'a Wire,
+        receivers: &'a Namespace,
+        max_segment: Option<u32>,
+    ) -> Result<Self> {
         const C_PORT: u16 = 10_003;
         let options = Options { max_segment, ..Options::default() };
-        let mut firewall = Firewall::new(&wire.host, NETWORK, rest)?;
         firewall.start()?;
         let gateway = Gateway::start(receivers, WORLD, HOST)?;
         let (a_at, b_at) = (at(WORLD, gateway::A_PORT), at("127.0.0.1", gateway::B_PORT));
@@ -219,23 +254,18 @@ impl<'a> Scene<'a> {
         Ok(Self { a, b, c, reader, gateway, firewall, world: &wire.world, receivers })
     }
 
-    /// Both ways: its name, who sends, who receives.
+    /// Both ways.
     #[must_use]
-    pub fn ways(&self) -> [(&'static str, &Node, &Node); 2] {
+    pub fn ways(&self) -> Ways<'_> {
         [("osmo-stp", &self.a, &self.b), ("reader", &self.c, &self.reader)]
     }
 
-    /// Waits until so many DATA messages were delivered at the end of each way; then asks for a heartbeat, whose answer
-    /// says that the association lives.
+    /// [`wait_delivered`] on both ways.
     ///
     /// # Errors
     /// They are not.
     pub fn wait_delivered(&self, count: usize) -> Result<()> {
-        for (name, sender, receiver) in self.ways() {
-            receiver.wait(&format!("{name}: {count} messages"), |node| node.count(kind::DATA) >= count)?;
-            sender.beat()?;
-        }
-        Ok(())
+        wait_delivered(&self.ways(), count)
     }
 
     /// Checks that nobody has noticed anything: no M3UA error, no abort, no wrong checksum, and chunks sent again only if
@@ -263,6 +293,22 @@ impl<'a> Scene<'a> {
         ensure!(errors.is_empty(), "osmo-stp: {}", errors.join("\n"));
         Ok(())
     }
+}
+
+/// Ways of messages: their names, who sends, who receives.
+pub type Ways<'a> = [(&'static str, &'a Node, &'a Node); 2];
+
+/// Waits until so many DATA messages were delivered at the end of each way; then asks for a heartbeat, whose answer says
+/// that the association lives.
+///
+/// # Errors
+/// They are not.
+pub fn wait_delivered(ways: &Ways<'_>, count: usize) -> Result<()> {
+    for (name, sender, receiver) in ways {
+        receiver.wait(&format!("{name}: {count} messages"), |node| node.count(kind::DATA) >= count)?;
+        sender.beat()?;
+    }
+    Ok(())
 }
 
 /// Checks that the kernel's SCTP has counted no abort and no wrong checksum in a namespace.

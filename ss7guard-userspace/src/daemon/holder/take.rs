@@ -52,6 +52,7 @@ impl Holder {
                 Some(stamp) => {
                     self.came(line, &stamp);
                     self.take_in(line, held, &stamp, judge);
+                    self.is_in_time();
                 }
                 None => {
                     self.counts.dropped += 1;

@@ -40,16 +40,24 @@ pub(crate) fn load(bpffs: &std::path::Path) -> Result<Ebpf> {
     let folder = std::env::var("SS7GUARD_EBPF_DIR").context("SS7GUARD_EBPF_DIR: run `cargo xtask bench`")?;
     let object = std::fs::read(format!("{folder}/bench"))?;
     let mut ebpf = EbpfLoader::new().default_map_pin_directory(bpffs).load(&object)?;
-    for name in
-        ["bare_drop", "bare_pass", "generator", "random_opc", "random_title", "restore_pass", "restore_judge"]
-    {
+    for name in [
+        "bare_drop",
+        "bare_pass",
+        "bare_redirect",
+        "generator",
+        "random_opc",
+        "random_title",
+        "restore_pass",
+        "restore_judge",
+    ] {
         let xdp: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
         xdp.load()?;
     }
     Ok(ebpf)
 }
 
-fn thread_cpu() -> Duration {
+/// CPU time of this thread.
+pub(crate) fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

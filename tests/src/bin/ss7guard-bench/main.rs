@@ -2,11 +2,13 @@
 //! decoding against another decoder. Nothing is asserted: machines are shared and noisy; the table says what the
 //! aim is and what was measured.
 
+mod bridge;
 mod decoding;
 mod kernel;
 mod memory;
 mod plan;
 mod rows;
+mod stream;
 mod titles;
 mod typed;
 mod wire;
@@ -28,6 +30,8 @@ enum Part {
     Titles,
     /// Frames per second dropped on a veth pair.
     Wire,
+    /// Frames that a bridge sends on at once, and those that it holds.
+    Bridge,
     /// Messages per second and core decoded.
     Decoding,
     /// Memory of unfinished messages, and of a long capture.
@@ -80,6 +84,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if wants(Part::Wire) {
         rows.extend(wire::measure(args.rounds.min(3)).context("wire rows")?);
+    }
+    if wants(Part::Bridge) {
+        rows.extend(bridge::measure(args.rounds.min(3)).context("rows of the bridge")?);
     }
     if wants(Part::Decoding) {
         rows.extend(typed::measure(args.messages, args.rounds).context("typed decoding rows")?);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use aya::Ebpf;
 use aya::maps::DevMap;
 use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -45,20 +46,46 @@ fn in_namespace(namespace: &Namespace, script: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn received(namespace: &Namespace) -> Result<u64> {
+/// Frames that the host's interface has taken in.
+pub(crate) fn received(namespace: &Namespace) -> Result<u64> {
     let text =
         in_namespace(namespace, &format!("cat /sys/class/net/{HOST_INTERFACE}/statistics/rx_packets"))?;
     Ok(text.trim().parse()?)
 }
 
-/// Gives the receiver's NAPI a thread of its own on the second core.
-fn split_cores(namespace: &Namespace) -> Result<()> {
-    in_namespace(namespace, &format!("echo 1 > /sys/class/net/{HOST_INTERFACE}/threaded"))?;
-    let threads = Command::new("pgrep").args(["-f", &format!("napi/{HOST_INTERFACE}")]).output()?;
+/// Gives the NAPI of an interface a thread of its own on the second core.
+pub(crate) fn split_cores(namespace: &Namespace, interface: &str) -> Result<()> {
+    in_namespace(namespace, &format!("echo 1 > /sys/class/net/{interface}/threaded"))?;
+    let threads = Command::new("pgrep").args(["-f", &format!("napi/{interface}")]).output()?;
     for pid in String::from_utf8_lossy(&threads.stdout).lines() {
         Command::new("taskset").args(["-pc", "1", pid]).output().context("taskset")?;
     }
     Ok(())
+}
+
+/// Sends so many of this frame from the world as fast as the first core does; gives how long that took.
+pub(crate) fn generate(bench: &mut Ebpf, world: &Namespace, frame: &[u8], frames: u32) -> Result<Duration> {
+    // The map resolves the index in the namespace of whoever sets it.
+    world.inside(|| {
+        let index = kernel::interface_index(WORLD_INTERFACE).context("interface")?;
+        let mut transmit: DevMap<_> = DevMap::try_from(bench.map_mut("TX").context("TX")?)?;
+        Ok(transmit.set(0, index, None, 0)?)
+    })?;
+    let generator: &mut Xdp = bench.program_mut("generator").context("generator")?.try_into()?;
+    let start = Instant::now();
+    world.inside(|| {
+        let mut first = CpuSet::new();
+        first.set(0);
+        sched_setaffinity(None, &first)?;
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            repeat: frames,
+            attrs: TestRunAttrs::new().xdp_live_frames(64),
+            ..TestRunOptions::default()
+        };
+        generator.test_run(options).context("generator")?;
+        Ok(start.elapsed())
+    })
 }
 
 /// Frames per second that the receiver took in while the generator ran.
@@ -111,31 +138,10 @@ fn rate(receiver: Receiver) -> Result<f64> {
             in_namespace(&wire.host, &format!("ethtool -K {HOST_INTERFACE} gro on"))?;
         }
     }
-    split_cores(&wire.host)?;
-    // The map resolves the index in the namespace of whoever sets it.
-    wire.world.inside(|| {
-        let index = kernel::interface_index(WORLD_INTERFACE).context("interface")?;
-        let mut transmit: DevMap<_> = DevMap::try_from(bench.map_mut("TX").context("TX")?)?;
-        Ok(transmit.set(0, index, None, 0)?)
-    })?;
-    let generator: &mut Xdp = bench.program_mut("generator").context("generator")?.try_into()?;
+    split_cores(&wire.host, HOST_INTERFACE)?;
     let frame = carrying(&m3ua_data(BLOCKED));
     let before = received(&wire.host)?;
-    let start = Instant::now();
-    let (elapsed, result) = wire.world.inside(|| {
-        let mut first = CpuSet::new();
-        first.set(0);
-        sched_setaffinity(None, &first)?;
-        let options = TestRunOptions {
-            data_in: Some(&frame),
-            repeat: FRAMES,
-            attrs: TestRunAttrs::new().xdp_live_frames(64),
-            ..TestRunOptions::default()
-        };
-        let result = generator.test_run(options);
-        Ok((start.elapsed(), result))
-    })?;
-    result.context("generator")?;
+    let elapsed = generate(&mut bench, &wire.world, &frame, FRAMES)?;
     thread::sleep(Duration::from_millis(50));
     let taken = received(&wire.host)? - before;
     if receiver == Receiver::Firewall {
