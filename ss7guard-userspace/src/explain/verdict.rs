@@ -373,6 +373,7 @@ pub fn words(was: &Judgement, config: &Config) -> Vec<String> {
                     "reported; neutralised if network.mode were \"enforce\""
                 }
                 Action::Drop => "dropped",
+                Action::Neutralise if reason == Reason::ForbiddenOperation => "neutralised",
                 Action::Neutralise => "neutralised, unless its entry says on_block = \"drop\"",
             }
         };
@@ -391,6 +392,10 @@ fn meaning(was: &Judgement, config: &Config) -> String {
         }
         Verdict::Malformed => "it cannot be judged as it is; what happens to it is the policy for its reason",
         Verdict::Alert => "a person should know; it is not stopped",
+        Verdict::Block if config.holds() => "it is stopped while it waits in the bridge",
+        Verdict::Block if was.classifier == Some(Reason::ForbiddenOperation) => {
+            "the kernel stops it, so that it does not arrive"
+        }
         Verdict::Block if was.decision.rule == Some(RULE_CATEGORY1) => {
             "its sender is stopped from now on; a message seen first by the controller has passed already"
         }

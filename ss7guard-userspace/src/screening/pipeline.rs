@@ -46,17 +46,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Under this configuration, with its block entries; `now_ns` starts their time to live.
+    /// For captures: under this configuration, with its block entries; `now_ns` starts their time to live.
     #[must_use]
     pub fn new(config: &Config, now_ns: u64) -> Self {
         let mut pipeline = Self::without_blocks(config);
+        // A capture does not say by which port of a bridge a frame came: the peers' sides count.
+        pipeline.host.config.bridge &= !bridge_flag::BY_PORT;
         for block in &config.blocks {
             pipeline.host.follow(&block.request().detail(now_ns));
         }
         pipeline
     }
 
-    /// Under this configuration, without its block entries: the caller adds those that the kernel has.
+    /// For live traffic: under this configuration, without its block entries; the caller adds those that the kernel has.
     #[must_use]
     pub fn without_blocks(config: &Config) -> Self {
         let mut host = Host::new(config.kernel_record());

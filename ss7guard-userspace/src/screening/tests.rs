@@ -128,3 +128,12 @@ fn a_peer_speaks_for_its_own_global_titles_and_by_its_own_ports_from_any_of_its_
     assert!(foreign.evidence[0].why.contains("may speak for"), "{foreign:?}");
     assert_eq!(said(9, 2905), None, "nothing is said of other addresses");
 }
+
+#[test]
+fn a_port_tells_where_live_traffic_is_from_and_peers_tell_it_in_a_capture() {
+    use ss7guard_common::abi::bridge_flag::BY_PORT;
+    let text = "schema = 1\n[network]\ndeployment = \"bridge\"\n";
+    let config = Config::from_text(text, std::path::Path::new("t.toml")).expect(text);
+    assert_eq!(Pipeline::new(&config, 0).host.config.bridge & BY_PORT, 0);
+    assert_eq!(Pipeline::without_blocks(&config).host.config.bridge & BY_PORT, BY_PORT);
+}
