@@ -13,7 +13,6 @@ use ss7guard_common::verdict::{Action, Reason};
 use ss7guard_common::wire::Remote;
 
 use crate::config::{Config, PassOrDrop};
-use crate::daemon::holder::said::Said;
 use crate::hold::packet::{self, Done, Limits};
 use crate::hold::queue::Arrived;
 use crate::hold::{Chunk, Fate, Memory, Queue, Released};
@@ -24,6 +23,7 @@ use crate::reassembly::assemble;
 mod said;
 mod view;
 
+pub(super) use said::Said;
 pub(super) use view::HolderView;
 
 /// How often the kernel gets a sign of life.
@@ -409,6 +409,11 @@ impl Holder {
         if !said.packet.is_empty() {
             self.join(&said);
         }
+        self.decided(&said);
+    }
+
+    /// Chunks of which something was said have their fate, wherever they wait.
+    pub(super) fn decided(&mut self, said: &Said) {
         let Self { queue, memory, .. } = self;
         for (piece, fate) in &said.decided {
             queue.decide(piece, *fate, |chunk| memory.note(chunk.piece, chunk.hash, *fate));

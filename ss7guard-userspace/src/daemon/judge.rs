@@ -15,7 +15,7 @@ use tokio::sync::mpsc as channel;
 
 use crate::config::Config;
 use crate::daemon::desk::{Desk, Lines, Sight, Tally, Watcher};
-use crate::daemon::holder::{Holder, HolderView};
+use crate::daemon::holder::{Holder, HolderView, Said};
 use crate::daemon::seen::Seen;
 use crate::enforce::{BlockRequest, Detail, Planner, Target};
 use crate::kernel::{self, Events, KernelError, Maps};
@@ -242,6 +242,7 @@ impl Judge {
             interfaces,
             watchers,
             wall_offset_ns,
+            hold,
             ..
         } = self;
         let mut desk = Desk { config, tally, lines, seen, watchers, out: &mut out };
@@ -259,10 +260,16 @@ impl Judge {
                 pipeline.stopped(&arrival, |judged| desk.judge(judged, &sight));
                 return;
             }
+            let mut said = Said::default();
             pipeline.frame(&arrival, |judged| {
+                said.judged(judged, desk.config);
                 desk.judge(judged, &sight);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });
+            // A piece that the kernel let pass may be what held ones waited for.
+            if let Some(hold) = hold {
+                hold.decided(&said);
+            }
         });
         self.write_log(&out);
         self.ask(requests);
