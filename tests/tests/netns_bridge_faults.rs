@@ -6,11 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use ss7guard_lab::bridged::{Accounts, Association, RULES, check_order, settled, wait_for, while_sending};
+use ss7guard_lab::bridged::{
+    Accounts, Association, CARRIER, RULES, check_order, settled, wait_for, while_sending,
+};
 use ss7guard_lab::capture::{Capture, PacketSocket};
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::frame;
 use ss7guard_lab::netns::{BRIDGE_INTERCONNECT, BridgedWire, HOST_INTERFACE, WORLD_INTERFACE};
+use ss7guard_lab::proof;
 
 /// Time between two messages of an association.
 const EACH: Duration = Duration::from_millis(2);
@@ -122,6 +125,46 @@ fn a_killed_controller_stops_what_needs_judgement_until_the_next_one_is_there() 
         assert_eq!(accounts.both("down_passed"), 0, "{accounts:?}");
     });
     assert!(attacks.is_empty(), "SCTP has sent it again, and it was judged then");
+}
+
+#[test]
+fn messages_in_fragments_arrive_though_a_part_of_them_passed_unjudged() {
+    fragments_and_stalls("");
+}
+
+/// What did not become whole in time is dropped then, and has to be judged all the same when it comes again.
+#[test]
+fn messages_in_fragments_arrive_though_a_part_of_them_was_dropped() {
+    fragments_and_stalls("on_hold_time = \"drop\"");
+}
+
+fn fragments_and_stalls(hold: &str) {
+    const FILLING: usize = 3_000;
+    const COUNT: u32 = 500;
+    let wire = BridgedWire::new().expect("namespaces");
+    let firewall = firewall(&wire, hold);
+    let one = Association::up(&wire.wire, "10.7.0.11", SOON).expect("association");
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            for id in 0..COUNT {
+                one.asp.send((id % 8) as u16 + 1, proof::message(CARRIER, id, FILLING));
+                thread::sleep(EACH);
+            }
+        });
+        while !sender.is_finished() {
+            let down = || Accounts::read_pins(&firewall).expect("pins").both("down_passed");
+            let (before, stalls) = (down(), stalls(&firewall));
+            firewall.signal(Signal::STOP).expect("stop");
+            wait_for("frames that pass", || down() > before + 20 || sender.is_finished()).expect("passed");
+            firewall.signal(Signal::CONT).expect("go on");
+            let noticed = || self::stalls(&firewall) > stalls || sender.is_finished();
+            wait_for("that the controller notices", noticed).expect("noticed");
+            thread::sleep(SOON);
+        }
+    });
+    one.check(COUNT).expect("everything in the end");
+    let accounts = settled(&firewall, 0).expect("accounts");
+    assert!(accounts.hold("stalls") > 0, "{accounts:?}");
 }
 
 #[test]

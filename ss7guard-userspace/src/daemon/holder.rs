@@ -9,7 +9,6 @@ use ss7guard_common::abi::{HOLD_STALE_NS, HoldBeat};
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::wire::Remote;
 
-use crate::daemon::holder::said::Said;
 use crate::hold::packet::{self, Done, Limits};
 use crate::hold::split::split;
 use crate::hold::{Fate, Memory, Queue, Released};
@@ -21,6 +20,7 @@ mod said;
 mod take;
 mod view;
 
+pub(super) use said::Said;
 pub(super) use view::HolderView;
 
 /// How often the kernel gets a sign of life.
@@ -247,8 +247,11 @@ impl Holder {
         let Self { queue, memory, .. } = self;
         let fate = self.on_hold_time;
         let before_ns = now_ns.saturating_sub(self.hold_ns);
-        self.counts.expired +=
-            queue.expire(before_ns, fate, |chunk| memory.note(chunk.piece, chunk.hash, fate));
+        self.counts.expired += queue.expire(before_ns, fate, |chunk| match fate {
+            // It comes again, and by then the rest may be here.
+            Fate::Drop => memory.note_open(chunk.piece, chunk.hash),
+            fate => memory.note(chunk.piece, chunk.hash, fate),
+        });
     }
 
     /// Lets go the judged part of packets whose rest waits for more: the sender may wait for its acknowledgement.

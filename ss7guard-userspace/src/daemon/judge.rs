@@ -15,7 +15,7 @@ use tokio::sync::mpsc as channel;
 
 use crate::config::Config;
 use crate::daemon::desk::{Desk, Lines, Sight, Tally, Watcher};
-use crate::daemon::holder::{Holder, HolderView};
+use crate::daemon::holder::{Holder, HolderView, Said};
 use crate::daemon::seen::Seen;
 use crate::enforce::{BlockRequest, Detail, Planner, Target};
 use crate::kernel::{self, Events, KernelError, Maps};
@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// Events that are taken from the ring before held frames get a turn.
 const MOST_EVENTS: usize = 256;
+
+/// Changes of the lists that are followed before frames get a turn: some milliseconds of work.
+const MOST_ORDERS: usize = 10_000;
 
 /// How often the wall clock is looked at, and event lines are granted anew.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -138,7 +141,7 @@ impl Judging {
         let Some(mut judge) = self.idle.take() else { return Ok(()) };
         judge.events_file = events_file;
         // What is in the lists, perhaps a million entries, before the kernel hands anything over and waits.
-        judge.obey();
+        judge.obey(usize::MAX);
         if judge.config.holds() {
             judge.hold = Some(Holder::open(&judge.config)?);
         }
@@ -170,7 +173,7 @@ impl Judging {
 impl Judge {
     fn run(mut self) {
         let mut looked_ns = 0;
-        while self.obey() {
+        while self.obey(MOST_ORDERS) {
             let mut busy = false;
             if let Some(mut hold) = self.hold.take() {
                 busy = self.serve(&mut hold);
@@ -202,9 +205,9 @@ impl Judge {
         self.show();
     }
 
-    /// Does what it is told; false if it is to end.
-    fn obey(&mut self) -> bool {
-        loop {
+    /// Does what it is told, so many things at most; false if it is to end.
+    fn obey(&mut self, most: usize) -> bool {
+        for _ in 0..most {
             let host = &mut self.pipeline.host;
             match self.orders.try_recv() {
                 Ok(Order::Follow(detail)) => host.follow(&detail),
@@ -220,9 +223,10 @@ impl Judge {
                 Ok(Order::Watch(watcher)) => self.watchers.push(watcher),
                 Ok(Order::Interfaces(interfaces)) => self.interfaces = interfaces,
                 Ok(Order::Stop) | Err(mpsc::TryRecvError::Disconnected) => return false,
-                Err(mpsc::TryRecvError::Empty) => return true,
+                Err(mpsc::TryRecvError::Empty) => break,
             }
         }
+        true
     }
 
     /// Judges what waits in the ring; gives how many events there were.
@@ -267,10 +271,20 @@ impl Judge {
                 });
                 return;
             }
+            let mut said = Said::default();
             pipeline.frame(&arrival, |judged| {
+                said.judged(judged, desk.config);
                 desk.judge(judged, &sight);
                 requests.extend(planner.plan(judged, desk.config, now_ns));
             });
+            // A piece that the kernel let pass may be what held ones waited for.
+            if let Some(hold) = hold {
+                let stopped = event_flag::DROPPED | event_flag::NEUTRALISED;
+                if event.event.flags & stopped == 0 {
+                    hold.passed(event.frame);
+                }
+                hold.decided(&said);
+            }
         });
         self.write_log(&out);
         self.ask(requests);

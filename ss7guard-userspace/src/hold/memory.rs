@@ -13,7 +13,8 @@ const MOST: usize = 65_536;
 #[derive(Default)]
 pub struct Memory {
     secret: RandomState,
-    fates: HashMap<Piece, (u64, Fate)>,
+    /// Hash and fate of each; no fate for one that was dropped because the rest of its message did not come in time.
+    fates: HashMap<Piece, (u64, Option<Fate>)>,
     order: VecDeque<Piece>,
 }
 
@@ -29,11 +30,27 @@ impl Memory {
     #[must_use]
     pub fn recall(&self, chunk: &Chunk) -> Option<Fate> {
         let (hash, fate) = *self.fates.get(&chunk.piece)?;
-        (hash == chunk.hash).then_some(fate)
+        fate.filter(|_| hash == chunk.hash)
     }
 
     /// Remembers what became of a chunk.
     pub fn note(&mut self, piece: Piece, hash: u64, fate: Fate) {
+        self.keep(piece, hash, Some(fate));
+    }
+
+    /// Remembers a chunk that is not judged yet, for [`Memory::settle`].
+    pub fn note_open(&mut self, piece: Piece, hash: u64) {
+        self.keep(piece, hash, None);
+    }
+
+    /// Its message is judged: a chunk that is remembered has this fate when it comes again, or the worse one that it had.
+    pub fn settle(&mut self, piece: &Piece, fate: Fate) {
+        if let Some((_, held)) = self.fates.get_mut(piece) {
+            *held = Some(held.map_or(fate, |held| held.max(fate)));
+        }
+    }
+
+    fn keep(&mut self, piece: Piece, hash: u64, fate: Option<Fate>) {
         if self.fates.insert(piece, (hash, fate)).is_some() {
             return;
         }
@@ -70,6 +87,23 @@ mod tests {
         assert_eq!(memory.recall(&bad), Some(Fate::Stop));
         assert_eq!(memory.recall(&chunk(&memory, 7, b"good")), None);
         assert_eq!(memory.recall(&chunk(&memory, 8, b"bad")), None);
+    }
+
+    #[test]
+    fn what_was_dropped_for_the_moment_is_judged_with_its_message() {
+        let mut memory = Memory::default();
+        let piece = chunk(&memory, 7, b"piece");
+        memory.note_open(piece.piece, piece.hash);
+        assert_eq!(memory.recall(&piece), None);
+        memory.settle(&piece.piece, Fate::Pass);
+        assert_eq!(memory.recall(&piece), Some(Fate::Pass));
+        memory.settle(&piece.piece, Fate::Stop);
+        memory.settle(&piece.piece, Fate::Pass);
+        assert_eq!(memory.recall(&piece), Some(Fate::Stop));
+        // Of others nothing is known.
+        let other = chunk(&memory, 8, b"piece");
+        memory.settle(&other.piece, Fate::Stop);
+        assert_eq!(memory.recall(&other), None);
     }
 
     #[test]

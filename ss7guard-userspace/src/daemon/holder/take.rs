@@ -111,9 +111,25 @@ impl Holder {
         if !said.packet.is_empty() {
             self.join(&said);
         }
+        self.decided(&said);
+    }
+
+    /// Chunks of which something was said have their fate: those that wait, and those that come again.
+    pub(in crate::daemon) fn decided(&mut self, said: &Said) {
         let Self { queue, memory, .. } = self;
         for (piece, fate) in &said.decided {
             queue.decide(piece, *fate, |chunk| memory.note(chunk.piece, chunk.hash, *fate));
+            memory.settle(piece, *fate);
+        }
+    }
+
+    /// A frame has passed unjudged, because there was no controller or no room: what comes of it again passes too, unless
+    /// something else is said of it.
+    pub(in crate::daemon) fn passed(&mut self, frame: &[u8]) {
+        for chunk in packet::chunks(frame, &self.memory) {
+            if chunk.fate.is_none() {
+                self.memory.note(chunk.piece, chunk.hash, Fate::Pass);
+            }
         }
     }
 
