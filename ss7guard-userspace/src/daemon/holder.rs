@@ -210,7 +210,9 @@ impl Holder {
         self.counts.stalls += 1;
         let before = self.counts.purged;
         let mut given_up = Vec::new();
-        self.queue.clear(|released| given_up.push(released));
+        let Self { queue, memory, .. } = self;
+        // They come again, and their message may be judged by then.
+        queue.clear(|chunk| memory.note_open(chunk.piece, chunk.hash), |released| given_up.push(released));
         for Released { slot, number, token, .. } in given_up {
             self.pool.give_back(token.held);
             self.counts.purged += 1;

@@ -322,8 +322,11 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Gives up everything that waits.
-    pub fn clear(&mut self, mut sink: impl FnMut(Released<T>)) {
+    /// Gives up everything that waits; `open` hears of each chunk that was not judged.
+    pub fn clear(&mut self, mut open: impl FnMut(&Chunk), mut sink: impl FnMut(Released<T>)) {
+        let packets = self.packets.values().flat_map(|packet| &packet.chunks);
+        let waiting = self.slots.values().flatten().flat_map(|waiting| &waiting.chunks);
+        packets.chain(waiting).filter(|chunk| chunk.fate.is_none()).for_each(&mut open);
         for (slot, line) in std::mem::take(&mut self.slots) {
             for Waiting { number, since_ns, token, .. } in line {
                 sink(Released { slot, number, since_ns, goes_on: false, token });

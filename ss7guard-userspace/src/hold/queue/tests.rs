@@ -163,10 +163,11 @@ fn all_can_be_given_up() {
     let mut line = Line::default();
     line.push(1, 5, &[chunk(1, None)], false);
     line.push(2, 6, &[], true);
-    let mut gone = Vec::new();
-    line.queue.clear(|released| gone.push((released.slot, released.goes_on)));
+    let (mut open, mut gone) = (Vec::new(), Vec::new());
+    line.queue
+        .clear(|chunk| open.push(chunk.piece.tsn), |released| gone.push((released.slot, released.goes_on)));
     gone.sort_unstable();
-    assert_eq!(gone, [(5, false), (6, false)]);
+    assert_eq!((open, gone), (vec![1], vec![(5, false), (6, false)]));
     assert!(line.queue.is_empty());
     assert_eq!(line.decide(1, Fate::Stop), 0);
 }
