@@ -94,7 +94,7 @@ fn read<R: ReadAt + ?Sized>(frame: &R, off: usize, len: usize) -> Option<u8> {
     let code = frame.u8_at(invoke.at.wrapping_add(5))?;
     let plain = id == 0x0201 && operation == 0x0201;
     let inside = invoke.at.wrapping_add(6) <= invoke.end;
-    if plain && inside && code < 0x80 { Some(code) } else { None }
+    (plain && inside && code < 0x80).then_some(code)
 }
 
 /// Where the data of a UDT, or of an XUDT without options, lies (Q.713 §4.10, §4.18).
