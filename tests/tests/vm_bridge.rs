@@ -59,6 +59,25 @@ fn send(ways: &Ways<'_>, ids: std::ops::Range<u32>, user_part: impl Fn(u32) -> V
     }
 }
 
+/// Settings of the kernel's SCTP at both ends.
+fn set(bridged: &BridgedWire, settings: &[(&str, &str)]) {
+    for (namespace, address) in [(&bridged.wire.host, HOST), (&bridged.wire.world, WORLD)] {
+        // Whoever asks for a socket has the module loaded, with which the settings come.
+        drop(Waiting::at(namespace, at(address, READER_PORT), Options::default()).expect("SCTP"));
+        for (name, value) in settings {
+            let path = format!("/proc/sys/net/sctp/{name}");
+            namespace.inside(|| Ok(fs::write(&path, value)?)).expect(&path);
+        }
+    }
+}
+
+/// A wire on which a chunk is sent again if it was lost, and not because an emulated machine is slow to judge it.
+fn patient_wire() -> BridgedWire {
+    let bridged = bare_bridged_wire().expect("wire");
+    set(&bridged, &[("rto_min", "3000")]);
+    bridged
+}
+
 /// What the controller says of the frames in its hands.
 fn held(scene: &Scene) -> Value {
     let stats = scene.firewall.json(&["stats"]).expect("stats");
@@ -73,8 +92,16 @@ fn number(of: &Value, name: &str) -> u64 {
     of[name].as_u64().unwrap_or_else(|| panic!("{name} in {of}"))
 }
 
-/// Checks that each benign message was delivered once on each way and no attack was, and that nobody noticed.
-fn check(scene: &Scene, until: u32, lost: bool) {
+/// Checks that each benign message was delivered once on each way and no attack was, and that nobody noticed. Gives whether
+/// nothing was lost: a controller that an emulated machine keeps from running for 150 ms gives up what it has in hand, says
+/// so, and SCTP sends that again.
+fn check(scene: &Scene, until: u32, lost: bool) -> bool {
+    let held = held(scene);
+    let stalls = number(&held, "stalls");
+    if stalls > 0 {
+        println!("the controller stood still {stalls} times: {} frames given up", number(&held, "purged"));
+    }
+    let lost = lost || stalls > 0;
     for (name, _, receiver) in scene.ways() {
         check_delivered(name, &receiver.delivered(), benign(until)).expect("delivered");
         println!("{name}: {} of {until} delivered, each once, 0 attacks", benign(until).count());
@@ -87,6 +114,7 @@ fn check(scene: &Scene, until: u32, lost: bool) {
     for answer in answers {
         check_beat_ack(&answer.octets).expect("a well-formed message");
     }
+    !lost
 }
 
 fn check_captures(captures: [Capture; 2]) {
@@ -107,7 +135,7 @@ fn a_thousand_attacks_among_ten_thousand_messages_are_stopped_in_flight() {
     const LATER: u32 = 20;
     /// Two intervals of SCTP's heartbeats, as Linux has them.
     const A_WHILE: Duration = Duration::from_secs(60);
-    let bridged = bare_bridged_wire().expect("wire");
+    let bridged = patient_wire();
     let scene = Scene::bridged(&bridged, RULES, None).expect("scene");
     let captures = captures(&bridged);
     send(&scene.ways(), 0..MESSAGES, |id| kind_of(id).begin(id), || {});
@@ -120,11 +148,18 @@ fn a_thousand_attacks_among_ten_thousand_messages_are_stopped_in_flight() {
         sender.beat().expect("the association lives");
     }
     send(&scene.ways(), MESSAGES..MESSAGES + LATER, |id| kind_of(id).begin(id), || {});
-    check(&scene, MESSAGES + LATER, false);
+    let nothing_lost = check(&scene, MESSAGES + LATER, false);
     let held = held(&scene);
-    assert_eq!(number(&held, "neutralised"), 2 * u64::from((MESSAGES + LATER) / 10));
-    for lost in ["lost", "purged", "unsent", "dropped", "foreign", "hold_time_over"] {
-        assert_eq!(number(&held, lost), 0, "{lost}");
+    let (attacks, neutralised) = (2 * u64::from((MESSAGES + LATER) / 10), number(&held, "neutralised"));
+    assert!(neutralised >= attacks, "{neutralised}");
+    for never in ["lost", "unsent", "dropped", "foreign"] {
+        assert_eq!(number(&held, never), 0, "{never}");
+    }
+    if nothing_lost {
+        assert_eq!(neutralised, attacks);
+        for never in ["purged", "hold_time_over"] {
+            assert_eq!(number(&held, never), 0, "{never}");
+        }
     }
 }
 
@@ -132,7 +167,7 @@ fn a_thousand_attacks_among_ten_thousand_messages_are_stopped_in_flight() {
 fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
     const MESSAGES: u32 = 200;
     const OCTETS: usize = 1_100;
-    let bridged = bare_bridged_wire().expect("wire");
+    let bridged = patient_wire();
     if let Some(mtu) = mtu {
         bridged.wire.host.ip(&["link", "set", HOST_INTERFACE, "mtu", mtu]).expect("mtu");
         bridged.wire.world.ip(&["link", "set", WORLD_INTERFACE, "mtu", mtu]).expect("mtu");
@@ -142,17 +177,19 @@ fn long_messages(mtu: Option<&str>, max_segment: Option<u32>) {
     for first in (0..MESSAGES).step_by(10) {
         send(&scene.ways(), first..first + 10, |id| kind_of(id).long_begin(id, OCTETS), || {});
     }
-    check(&scene, MESSAGES, false);
+    let nothing_lost = check(&scene, MESSAGES, false);
     let attacks = MESSAGES as usize - benign(MESSAGES).count();
     let chunks = captures[0].chunks();
     let first: Vec<_> = chunks.iter().filter(|chunk| chunk.begins && !chunk.ends).collect();
     let rewritten = first.iter().filter(|chunk| chunk.kind() == Some(kind::BEAT_ACK)).count();
     let later = chunks.iter().filter(|chunk| !chunk.begins).count();
     println!("{} first fragments, {rewritten} of them rewritten, {later} later ones", first.len());
-    assert_eq!((first.len(), rewritten), (2 * MESSAGES as usize, 2 * attacks));
+    assert!(first.len() >= 2 * MESSAGES as usize && rewritten >= 2 * attacks);
+    if nothing_lost {
+        assert_eq!((first.len(), rewritten), (2 * MESSAGES as usize, 2 * attacks));
+    }
     assert!(later >= 2 * first.len(), "three chunks a message");
     check_captures(captures);
-    held(&scene);
 }
 
 #[test]
@@ -173,13 +210,8 @@ fn associations_outlive_the_controller_in_mid_traffic_and_attacks_wait_for_the_n
     const MESSAGES: u32 = 2_000;
     const DEATHS: usize = 2;
     let bridged = bare_bridged_wire().expect("wire");
-    for (namespace, address) in [(&bridged.wire.host, HOST), (&bridged.wire.world, WORLD)] {
-        // Whoever asks for a socket has the module loaded, with which the setting comes.
-        drop(Waiting::at(namespace, at(address, READER_PORT), Options::default()).expect("SCTP"));
-        // What was lost with the controller is not waited for longer than it takes to start the next.
-        let set = || Ok(fs::write("/proc/sys/net/sctp/rto_max", "2000")?);
-        namespace.inside(set).expect("net.sctp.rto_max");
-    }
+    // What was lost with the controller is not waited for longer than it takes to start the next.
+    set(&bridged, &[("rto_max", "2000")]);
     let hold = "[hold]\non_controller_down = \"drop\"\n";
     let mut scene = Scene::bridged(&bridged, &format!("{hold}{RULES}"), None).expect("scene");
     let captures = captures(&bridged);
