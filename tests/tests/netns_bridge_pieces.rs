@@ -71,6 +71,14 @@ const fn slot(tsn: u32) -> Slot {
 }
 
 impl Scene {
+    fn new(wire: &BridgedWire) -> Self {
+        Self {
+            near: PacketSocket::open(&wire.wire.world, WORLD_INTERFACE, false).expect("near end"),
+            far: PacketSocket::open(&wire.wire.host, HOST_INTERFACE, false).expect("far end"),
+            vtag: 1_000,
+        }
+    }
+
     fn send(&self, frames: &[Vec<u8>]) {
         for frame in frames {
             self.near.send(frame).expect("send");
@@ -162,11 +170,7 @@ fn check_accounts(hold: &serde_json::Value) {
 }
 
 fn all(wire: &BridgedWire) {
-    let mut scene = Scene {
-        near: PacketSocket::open(&wire.wire.world, WORLD_INTERFACE, false).expect("near end"),
-        far: PacketSocket::open(&wire.wire.host, HOST_INTERFACE, false).expect("far end"),
-        vtag: 1_000,
-    };
+    let mut scene = Scene::new(wire);
     for v6 in [false, true] {
         for interleaved in [false, true] {
             sctp_fragments(&mut scene, v6, interleaved);
@@ -399,4 +403,40 @@ fn authenticated(scene: &mut Scene) {
     ];
     scene.send(&sent);
     assert_eq!(scene.arrived(1, "authenticated"), sent[1..]);
+}
+
+/// Where time drops, a piece alone does not arrive; sent again with the rest, it does.
+#[test]
+fn a_piece_alone_is_dropped_where_that_is_said_and_arrives_with_the_rest() {
+    let wire = BridgedWire::new().expect("namespaces");
+    let hold = format!("[hold]\ntime = \"{}ms\"\non_hold_time = \"drop\"\n", HOLD.as_millis());
+    let mut firewall =
+        Firewall::bridge(&wire.bridge, "mode = \"enforce\"", &format!("{RULES}{hold}")).expect("firewall");
+    firewall.start().expect("start");
+    let mut scene = Scene::new(&wire);
+    let vtag = scene.vtag();
+    let chunks = data_chunks(&cut(&benign(1), &[60]), slot(50));
+    let sent: Vec<Vec<u8>> = frames(&chunks, false, vtag).into_iter().map(sealed).collect();
+    let count = |key: &str| {
+        let stats = firewall.json(&["stats"]).expect("stats");
+        (stats["hold"][key].as_u64().expect("a count"), stats["hold"]["stalls"].as_u64().expect("a count"))
+    };
+    for turn in 1..=2 {
+        scene.send(&sent[..1]);
+        let end = Instant::now() + PATIENCE;
+        while count("hold_time_over").0 < turn {
+            // One that stood still gives up what it has, and lets pieces pass for a while: no fault of the policy.
+            if count("stalls").1 > 0 {
+                println!("the controller stood still: the rest of this test cannot be seen");
+                return;
+            }
+            assert!(Instant::now() < end, "its time comes to an end");
+        }
+        scene.arrived(0, "a piece alone");
+    }
+    scene.send(&sent);
+    assert_eq!(scene.arrived(2, "both pieces"), sent);
+    // The second alone, as if the first had been dropped and the rest had come.
+    scene.send(&sent[1..]);
+    assert_eq!(scene.arrived(1, "a piece of a message that was judged"), sent[1..]);
 }

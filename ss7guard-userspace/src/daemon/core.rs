@@ -208,9 +208,10 @@ impl Core {
     pub(super) fn detach(&mut self, interfaces: &[String]) -> Result<Value, Fault> {
         let failed = |error: kernel::KernelError| Fault::new("kernel", error.to_string());
         let gone = if interfaces.is_empty() {
-            let gone = kernel::detach_all(&self.config.bpffs).map_err(failed)?;
+            // First what waits, in order: afterwards nothing, or something else, carries the frames behind it.
+            self.judging.stop();
             self.detached = true;
-            gone
+            kernel::detach_all(&self.config.bpffs).map_err(failed)?
         } else {
             kernel::detach(&self.config.bpffs, interfaces).map_err(failed)?;
             self.links.forget(&self.config.bpffs, interfaces);

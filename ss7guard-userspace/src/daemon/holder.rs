@@ -44,6 +44,10 @@ const DOWN: Duration = Duration::from_millis(1);
 /// How long frames that wait are waited for at the end.
 const LAST_NS: u64 = 1_000_000_000;
 
+/// So long after frames that were not seen here, what does not become whole in time passes: its rest may have been among
+/// them. Senders send again after that time at the latest (RFC 9260 §16: RTO.Max).
+const GAP_NS: u64 = 60_000_000_000;
+
 /// So long the judged part of a packet waits for the rest.
 const CUT_NS: u64 = 20_000_000;
 
@@ -151,6 +155,8 @@ pub(super) struct Holder {
     room: u32,
     draining: bool,
     hold_ns: u64,
+    /// When frames passed last that were not seen here.
+    gap_ns: Option<u64>,
     on_hold_time: Fate,
     limits: Limits,
     forms: HashMap<IpAddr, Form>,
@@ -208,6 +214,7 @@ impl Holder {
     /// Everything in hand is older than what the kernel has let pass meanwhile: it is given up.
     fn purge(&mut self) {
         self.counts.stalls += 1;
+        self.note_gap();
         let before = self.counts.purged;
         let mut given_up = Vec::new();
         let Self { queue, memory, .. } = self;
@@ -247,13 +254,19 @@ impl Holder {
 
     fn expire(&mut self, now_ns: u64) {
         let Self { queue, memory, .. } = self;
-        let fate = self.on_hold_time;
+        let after_gap = self.gap_ns.is_some_and(|gap_ns| now_ns.saturating_sub(gap_ns) < GAP_NS);
+        let fate = if after_gap { Fate::Pass } else { self.on_hold_time };
         let before_ns = now_ns.saturating_sub(self.hold_ns);
         self.counts.expired += queue.expire(before_ns, fate, |chunk| match fate {
             // It comes again, and by then the rest may be here.
             Fate::Drop => memory.note_open(chunk.piece, chunk.hash),
             fate => memory.note(chunk.piece, chunk.hash, fate),
         });
+    }
+
+    /// Some frames were not seen here: the rest of a message may have passed already.
+    pub(super) fn note_gap(&mut self) {
+        self.gap_ns = Some(monotonic_ns());
     }
 
     /// Lets go the judged part of packets whose rest waits for more: the sender may wait for its acknowledgement.

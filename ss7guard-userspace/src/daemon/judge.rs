@@ -137,13 +137,13 @@ impl Judging {
     ///
     /// # Errors
     /// The sockets of a bridge cannot be opened, or there is no thread to be had.
-    pub(super) fn start(&mut self, events_file: Option<File>) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, events_file: Option<File>, adopted: bool) -> anyhow::Result<()> {
         let Some(mut judge) = self.idle.take() else { return Ok(()) };
         judge.events_file = events_file;
         // What is in the lists, perhaps a million entries, before the kernel hands anything over and waits.
         judge.obey(usize::MAX);
         if judge.config.holds() {
-            judge.hold = Some(Holder::open(&judge.config)?);
+            judge.hold = Some(Holder::open(&judge.config, adopted)?);
         }
         let thread = thread::Builder::new().name("judge".to_owned()).spawn(move || judge.run())?;
         self.thread = Some(thread);
@@ -337,6 +337,9 @@ impl Judge {
         let missed = lost.into_iter().map(count).sum();
         if missed > self.tally.missed {
             self.pipeline.reassembler.missed();
+            if let Some(hold) = &mut self.hold {
+                hold.note_gap();
+            }
         }
         self.tally.missed = missed;
     }

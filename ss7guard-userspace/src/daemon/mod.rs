@@ -57,7 +57,8 @@ pub fn run(config: &Config) -> Result<()> {
     let door = Door::open(config)?;
     let events = events_file(config)?;
     let mut core = claim.start()?;
-    core.judging.start(events)?;
+    let adopted = core.adopted;
+    core.judging.start(events, adopted)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let local = tokio::task::LocalSet::new();

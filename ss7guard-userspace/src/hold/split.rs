@@ -12,7 +12,7 @@ use ss7guard_common::wire::{SctpSpan, sctp};
 /// Octets of the shortest Ethernet frame, without its checksum.
 const SHORTEST: usize = 60;
 
-/// The packet of a frame in two, the second of which begins with this chunk (0 is the first): both with the same headers and
+/// The packet of a frame in two, with one IP identification, the second of which begins with this chunk (0 is the first): both with the same headers and
 /// checksums of their own. `None` where that would change what is said: under AUTH (RFC 4895 §4.1), and where the checksum is
 /// wrong or left to the network card; or if there is nothing before that chunk.
 #[must_use]

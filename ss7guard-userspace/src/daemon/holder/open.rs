@@ -14,11 +14,12 @@ use crate::kernel::xsk::{self, Copying, Pool};
 use crate::kernel::{BridgeMaps, HoldMaps, KernelError, device, interface_name, monotonic_ns};
 
 impl Holder {
-    /// Gives up what an earlier controller had in hand, and opens a socket on each queue of each port.
+    /// Gives up what an earlier controller had in hand, and opens a socket on each queue of each port. `adopted`: frames may
+    /// have passed before that nobody has seen.
     ///
     /// # Errors
     /// CAP_NET_RAW is missing, or the kernel refuses.
-    pub(in crate::daemon) fn open(config: &Config) -> Result<Self, KernelError> {
+    pub(in crate::daemon) fn open(config: &Config, adopted: bool) -> Result<Self, KernelError> {
         let ends = BridgeMaps::open(&config.bpffs)?.ports()?;
         let maps = HoldMaps::open(&config.bpffs)?;
         let lost_before = maps.give_up(&ends);
@@ -86,6 +87,7 @@ impl Holder {
             room: room - SLACK,
             draining: false,
             hold_ns: u64::try_from(config.hold.time.as_nanos()).unwrap_or(u64::MAX),
+            gap_ns: adopted.then(monotonic_ns),
             on_hold_time: match config.hold.on_hold_time {
                 PassOrDrop::Pass => Fate::Pass,
                 PassOrDrop::Drop => Fate::Drop,
