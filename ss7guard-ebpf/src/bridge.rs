@@ -11,8 +11,8 @@ use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
 use ss7guard_common::abi::{
-    BridgeCounter, Config, HOLD_FRAME_LEN, HOLD_SLOTS, HOLD_STALE_NS, HoldStamp, SOCKET_SLOTS, bridge_flag,
-    event_flag, frame_kind, hold_slot, socket_index,
+    BridgeCounter, Config, HOLD_FRAME_LEN, HOLD_SLOTS, HoldStamp, SOCKET_SLOTS, bridge_flag, event_flag,
+    frame_kind, hold_slot, socket_index,
 };
 use ss7guard_common::classify::FrameVerdict;
 use ss7guard_common::verdict::Reason;
@@ -143,7 +143,7 @@ fn way(ctx: *mut xdp_md, config: &Config, slot: u32, socket: Option<u32>, judge:
     // SAFETY: no argument; reads the kernel's clock.
     let age = unsafe { bpf_ktime_get_ns() }.wrapping_sub(beat.beat_ns);
     // A sign of life of this very moment may be younger than this look at the clock.
-    if age as i64 > HOLD_STALE_NS as i64 || (beat.draining != 0 && !waits) {
+    if age as i64 > beat.silence_ns as i64 || (beat.draining != 0 && !waits) {
         return down(config, judge);
     }
     let len = Linear(ctx).len();

@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// 2-1-1: the carrier of all of them.
 const CARRIER: u32 = 0x1009;
 
-const RULES: &str = "[rules.category1]\nmode = \"enforce\"\n";
+/// The rule; and a busy machine is no controller that has stopped.
+const RULES: &str = "[rules.category1]\nmode = \"enforce\"\n[hold]\nsilence = \"5s\"\n";
 
 struct Link {
     asp: Peer,

@@ -140,7 +140,7 @@ fn pieces_leave_together_and_with_one_fate() {
     const TURNS: u32 = 4;
     let wire = BridgedWire::new().expect("namespaces");
     for turn in 1..=TURNS {
-        let hold = format!("[hold]\ntime = \"{}ms\"\n", HOLD.as_millis());
+        let hold = format!("[hold]\nsilence = \"5s\"\ntime = \"{}ms\"\n", HOLD.as_millis());
         let mut firewall = Firewall::bridge(&wire.bridge, "mode = \"enforce\"", &format!("{RULES}{hold}"))
             .expect("firewall");
         firewall.start().expect("start");
@@ -409,7 +409,8 @@ fn authenticated(scene: &mut Scene) {
 #[test]
 fn a_piece_alone_is_dropped_where_that_is_said_and_arrives_with_the_rest() {
     let wire = BridgedWire::new().expect("namespaces");
-    let hold = format!("[hold]\ntime = \"{}ms\"\non_hold_time = \"drop\"\n", HOLD.as_millis());
+    let hold =
+        format!("[hold]\nsilence = \"5s\"\ntime = \"{}ms\"\non_hold_time = \"drop\"\n", HOLD.as_millis());
     let mut firewall =
         Firewall::bridge(&wire.bridge, "mode = \"enforce\"", &format!("{RULES}{hold}")).expect("firewall");
     firewall.start().expect("start");

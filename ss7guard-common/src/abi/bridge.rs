@@ -27,9 +27,6 @@ pub const SOCKET_SLOTS: u32 = 1_024;
 /// Elements of the table of what waits.
 pub const HOLD_SLOTS: u32 = BRIDGE_SOCKETS * SOCKET_SLOTS;
 
-/// A controller that gave no sign of life for so long counts as stopped; in nanoseconds of the monotonic clock.
-pub const HOLD_STALE_NS: u64 = 200_000_000;
-
 /// Longest frame that can be held, in octets from the Ethernet header on: a page without the room in front of a frame
 /// (`XDP_PACKET_HEADROOM`, 256 octets) and the stamp.
 pub const HOLD_FRAME_LEN: usize = 4_096 - 256 - size_of::<HoldStamp>();
@@ -120,9 +117,11 @@ pub struct HoldBeat {
     pub room: u32,
     /// 1 while it is about to stop: only what must wait behind another frame is handed over.
     pub draining: u32,
+    /// A controller that gave none for so long counts as stopped; in nanoseconds.
+    pub silence_ns: u64,
 }
 
-super::kernel_abi!(HoldBeat, 16);
+super::kernel_abi!(HoldBeat, 24);
 
 /// What stands in front of a held frame, as metadata of XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]

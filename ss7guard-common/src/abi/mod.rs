@@ -19,8 +19,8 @@ pub use block::{
 };
 pub use bridge::{
     BRIDGE_COUNTERS, BRIDGE_PORTS, BRIDGE_SOCKETS, BridgeCounter, BridgePort, HOLD_FRAME_LEN, HOLD_SLOTS,
-    HOLD_STALE_NS, HoldBeat, HoldQueue, HoldSlot, HoldStamp, PORT_QUEUES, SOCKET_SLOTS, bridge_flag,
-    frame_flag, frame_kind, hold_slot, port_index, socket_index,
+    HoldBeat, HoldQueue, HoldSlot, HoldStamp, PORT_QUEUES, SOCKET_SLOTS, bridge_flag, frame_flag, frame_kind,
+    hold_slot, port_index, socket_index,
 };
 pub use config::{Config, Mode, PORTS, REASON_SLOTS, SETUP_COPIES, config_flag};
 pub use counters::{COUNTER_SLOTS, PUNT_COUNTERS, PuntCounter, counter_index};

@@ -185,6 +185,8 @@ pub struct Hold {
     pub time: Duration,
     /// Frames of one receive queue that may wait; a power of two.
     pub room: u32,
+    /// A controller that gives no sign of life for so long counts as stopped.
+    pub silence: Duration,
     /// What becomes of what needs judgement while there is no controller.
     pub on_controller_down: PassOrDrop,
     /// What becomes of what finds no room.

@@ -77,6 +77,7 @@ pub(super) struct Hold {
     pub(super) when: HoldWhen,
     pub(super) time: Option<Spanned<String>>,
     pub(super) room: Option<Spanned<u32>>,
+    pub(super) silence: Option<Spanned<String>>,
     pub(super) on_controller_down: PassOrDrop,
     pub(super) on_queue_full: PassOrDrop,
     pub(super) on_hold_time: PassOrDrop,

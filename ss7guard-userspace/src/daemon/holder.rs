@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use ss7guard_common::abi::{HOLD_STALE_NS, HoldBeat};
+use ss7guard_common::abi::HoldBeat;
 use ss7guard_common::neutralise::Form;
 use ss7guard_common::wire::Remote;
 
@@ -22,12 +22,6 @@ mod view;
 
 pub(super) use said::Said;
 pub(super) use view::HolderView;
-
-/// How often the kernel gets a sign of life.
-const BEAT_NS: u64 = 20_000_000;
-
-/// Without a sign of life for so long, the kernel may have let frames pass: those in hand are old.
-const PURGE_NS: u64 = HOLD_STALE_NS - 50_000_000;
 
 /// Frames that are taken off a socket before others get a turn.
 const MOST: usize = 64;
@@ -152,6 +146,8 @@ pub(super) struct Holder {
     in_flight: usize,
     next: u64,
     beat_ns: u64,
+    /// Without a sign of life for so long, the kernel lets frames pass.
+    silence_ns: u64,
     room: u32,
     draining: bool,
     hold_ns: u64,
@@ -195,19 +191,29 @@ impl Holder {
     pub(super) fn is_in_time(&mut self) -> bool {
         let now_ns = monotonic_ns();
         let since_ns = now_ns.saturating_sub(self.beat_ns);
-        if since_ns > PURGE_NS {
+        if since_ns > self.purge_ns() {
             return false;
         }
-        if since_ns >= BEAT_NS {
+        if since_ns >= self.silence_ns / 10 {
             self.sign(now_ns);
         }
         true
     }
 
+    /// Without a sign of life for so long, the kernel may let frames pass soon: those in hand are too old then.
+    const fn purge_ns(&self) -> u64 {
+        self.silence_ns / 4 * 3
+    }
+
     /// Gives a sign of life.
     fn sign(&mut self, now_ns: u64) {
         self.beat_ns = now_ns;
-        let beat = HoldBeat { beat_ns: now_ns, room: self.room, draining: u32::from(self.draining) };
+        let beat = HoldBeat {
+            beat_ns: now_ns,
+            room: self.room,
+            draining: u32::from(self.draining),
+            silence_ns: self.silence_ns,
+        };
         self.maps.beat(beat);
     }
 
@@ -400,7 +406,7 @@ impl Holder {
 
     /// Whether the kernel may have given this controller up since its last sign of life.
     fn stood_still(&self) -> bool {
-        monotonic_ns().saturating_sub(self.beat_ns) > PURGE_NS
+        monotonic_ns().saturating_sub(self.beat_ns) > self.purge_ns()
     }
 
     fn send(&mut self) {

@@ -101,6 +101,7 @@ impl HoldMaps {
     /// Gives a sign of life.
     pub fn beat(&self, beat: HoldBeat) {
         let rest = u64::from(beat.room) | u64::from(beat.draining) << 32;
+        self.beat.store(0, 2, beat.silence_ns);
         self.beat.store(0, 1, rest);
         self.beat.store(0, 0, beat.beat_ns);
     }

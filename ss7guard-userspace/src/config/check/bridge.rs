@@ -15,6 +15,9 @@ use crate::config::{Bridge, Hold, units};
 /// (RFC 9260 §16: RTO.Min 1 s).
 const TIME: Duration = Duration::from_millis(500);
 
+/// A controller that gives no sign of life for so long counts as stopped: ten that are missing.
+const SILENCE: Duration = Duration::from_millis(200);
+
 /// Frames of one queue that may wait.
 const ROOM: u32 = 2_048;
 const ROOMS: RangeInclusive<u32> = 64..=16_384;
@@ -75,7 +78,12 @@ pub(super) fn hold(written: Option<&Spanned<raw::Hold>>, deployment: Deployment)
         Some(room) => *room.get_ref(),
         None => ROOM,
     };
+    let silence = match &hold.silence {
+        Some(text) => units::parse_short(text.get_ref()).map_err(|message| fault(text, message))?,
+        None => SILENCE,
+    };
     Ok(Hold {
+        silence,
         when: hold.when,
         time,
         room,

@@ -84,6 +84,7 @@ impl Holder {
             in_flight: 0,
             next: FIRST_NUMBER,
             beat_ns: monotonic_ns(),
+            silence_ns: u64::try_from(config.hold.silence.as_nanos()).unwrap_or(u64::MAX),
             room: room - SLACK,
             draining: false,
             hold_ns: u64::try_from(config.hold.time.as_nanos()).unwrap_or(u64::MAX),

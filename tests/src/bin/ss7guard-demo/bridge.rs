@@ -13,7 +13,8 @@ use ss7guard_userspace::cli::output::table;
 
 use crate::{CARRIER_A, PATIENCE, verdict};
 
-const RULES: &str = "[rules.category1]\nmode = \"enforce\"\n";
+/// The rule; and a machine that is busy with something else is no controller that has stopped.
+const RULES: &str = "[rules.category1]\nmode = \"enforce\"\n[hold]\nsilence = \"2s\"\n";
 
 /// Each so many messages, the first among them, is an attack.
 const EACH: u32 = 20;
