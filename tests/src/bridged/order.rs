@@ -21,7 +21,7 @@ pub fn check_order(capture: &Capture) -> Result<usize> {
         let (Some((addresses, packet)), [chunk, ..]) = (addressed(&frame), found.as_slice()) else {
             continue;
         };
-        let end = found.iter().map(|chunk| chunk.tsn).fold(chunk.tsn, |end, tsn| later(end, tsn));
+        let end = found.iter().map(|chunk| chunk.tsn).fold(chunk.tsn, later);
         // Without tags and options, as these tests send them.
         if frame.get(12..14) != Some(&[8, 0]) {
             continue;
