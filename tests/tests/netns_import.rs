@@ -113,6 +113,12 @@ fn global_titles_are_blocked_and_allowed_by_the_longest_digits() {
     // A blocked point code stays blocked, whoever is allowed.
     firewall.command(&["block", "add", "2-1-1"]).expect("block");
     link.send(CARRIER, "447700111111", 6);
+    // It is sent by another thread: it has to be stopped before its point code is free again.
+    let end = Instant::now() + PATIENCE;
+    while firewall.counted("blocked_point_code", "neutralise").expect("stats") == 0 {
+        assert!(Instant::now() < end, "waited in vain for the message");
+        thread::sleep(Duration::from_millis(10));
+    }
     firewall.command(&["block", "del", "2-1-1", "--now"]).expect("unblock");
     firewall.command(&["block", "del", "gt:447700900123", "--direction", "in", "--now"]).expect("unblock");
     let error = firewall.command(&["block", "del", "gt:447700900123"]).expect_err("gone").to_string();
