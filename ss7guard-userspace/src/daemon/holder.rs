@@ -190,19 +190,19 @@ impl Holder {
     /// may take a slow machine long.
     pub(super) fn is_in_time(&mut self) -> bool {
         let now_ns = monotonic_ns();
-        let since_ns = now_ns.saturating_sub(self.beat_ns);
-        if since_ns > self.purge_ns() {
+        if self.stood_still(now_ns) {
             return false;
         }
-        if since_ns >= self.silence_ns / 10 {
+        if now_ns.saturating_sub(self.beat_ns) >= self.silence_ns / 10 {
             self.sign(now_ns);
         }
         true
     }
 
-    /// Without a sign of life for so long, the kernel may let frames pass soon: those in hand are too old then.
-    const fn purge_ns(&self) -> u64 {
-        self.silence_ns / 4 * 3
+    /// Whether the kernel may have given this controller up since its last sign of life, or will soon: what is in hand is
+    /// too old then.
+    const fn stood_still(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.beat_ns) > self.silence_ns / 4 * 3
     }
 
     /// Gives a sign of life.
@@ -404,18 +404,13 @@ impl Holder {
         }
     }
 
-    /// Whether the kernel may have given this controller up since its last sign of life.
-    fn stood_still(&self) -> bool {
-        monotonic_ns().saturating_sub(self.beat_ns) > self.purge_ns()
-    }
-
     fn send(&mut self) {
         for line in 0..self.lines.len() {
             if !self.lines[line].kicks {
                 continue;
             }
             // The process may have been stopped anywhere in this turn; the next one gives up the rest.
-            if self.stood_still() {
+            if self.stood_still(monotonic_ns()) {
                 self.recall(line);
                 continue;
             }

@@ -102,7 +102,6 @@ async fn serve(config: &Config, mut core: Core, door: Door) -> Result<()> {
             () = tokio::task::yield_now(), if core.borrow().is_importing() => core.borrow_mut().import_slice(),
         }
         if core.borrow().detached {
-            core.borrow_mut().judging.stop();
             log::info!("detached; stopping");
             return Ok(());
         }
