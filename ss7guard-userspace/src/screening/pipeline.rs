@@ -78,7 +78,9 @@ impl Pipeline {
             let Some(reason) = seen.verdict.reason() else { continue };
             let message = complete_message(seen, arrival.octets);
             let octets = message.map_or(&[][..], |(_, user_part)| user_part);
-            let flavour = self.host.flavour;
+            let ends =
+                endpoints(arrival.octets).map(|(source, destination)| [source.into(), destination.into()]);
+            let flavour = ends.map_or(self.host.flavour, |ends| self.host.flavour(ends));
             let message = message.map(|(data, user_part)| Message::decode_as(data, user_part, flavour));
             let fault = (reason.class() == Class::Exception).then_some(reason.as_str());
             let place = Place {
