@@ -9,6 +9,8 @@ use ss7guard_common::read::ReadAt as _;
 use ss7guard_common::wire::ethernet::{self, EtherType};
 use ss7guard_common::wire::{SctpSpan, sctp};
 
+use crate::reassembly::checksum;
+
 /// Octets of the shortest Ethernet frame, without its checksum.
 const SHORTEST: usize = 60;
 
@@ -18,7 +20,7 @@ const SHORTEST: usize = 60;
 #[must_use]
 pub fn split(frame: &[u8], turn: u8) -> Option<(Vec<u8>, Vec<u8>)> {
     let SctpSpan { start, end, .. } = classify::sctp_span(frame, frame.len()).ok()?;
-    if turn == 0 || checksum(frame.get(start..end)?)? != frame.get(start + 8..start + 12)? {
+    if turn == 0 || checksum::sum(frame.get(start..end)?)? != frame.get(start + 8..start + 12)? {
         return None;
     }
     let chunks_at = start + sctp::HEADER_LEN;
@@ -46,7 +48,7 @@ pub fn split(frame: &[u8], turn: u8) -> Option<(Vec<u8>, Vec<u8>)> {
 fn sealed(head: &[u8], start: usize, chunks: &[u8]) -> Option<Vec<u8>> {
     let mut frame = [head, chunks].concat();
     let end = frame.len();
-    let sum = checksum(frame.get(start..)?)?;
+    let sum = checksum::sum(frame.get(start..)?)?;
     frame.get_mut(start + 8..start + 12)?.copy_from_slice(&sum);
     match ethernet::payload(frame.as_slice()).ok()? {
         (EtherType::IPV4, ip) => {
@@ -65,14 +67,6 @@ fn sealed(head: &[u8], start: usize, chunks: &[u8]) -> Option<Vec<u8>> {
     }
     frame.resize(end.max(SHORTEST), 0);
     Some(frame)
-}
-
-/// The checksum of an SCTP packet as it is on the wire (RFC 9260, appendix A): CRC32c over the packet with zeros in its field,
-/// least significant octet first.
-fn checksum(packet: &[u8]) -> Option<[u8; 4]> {
-    let sum = crc32c::crc32c(packet.get(..8)?);
-    let sum = crc32c::crc32c_append(sum, &[0; 4]);
-    Some(crc32c::crc32c_append(sum, packet.get(12..)?).to_le_bytes())
 }
 
 /// The header checksum of IPv4 (RFC 1071).

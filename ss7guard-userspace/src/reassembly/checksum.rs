@@ -20,12 +20,17 @@ pub(super) enum Checksum {
 /// Checks the packet of a frame.
 pub(super) fn of(frame: &[u8], span: &SctpSpan) -> Checksum {
     let Some(packet) = frame.get(span.start..span.end) else { return Checksum::Wrong };
-    let Some((before, rest)) = packet.split_at_checked(FIELD) else { return Checksum::Wrong };
-    let Some((field, after)) = rest.split_first_chunk::<4>() else { return Checksum::Wrong };
-    if *field == [0; 4] {
-        return Checksum::Absent;
+    match packet.get(FIELD..FIELD + 4) {
+        Some([0, 0, 0, 0]) => Checksum::Absent,
+        Some(field) if sum(packet).is_some_and(|sum| field == sum) => Checksum::Right,
+        _ => Checksum::Wrong,
     }
-    let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(before), &[0; 4]), after);
-    // Least significant octet first, unlike every other field.
-    if u32::from_le_bytes(*field) == sum { Checksum::Right } else { Checksum::Wrong }
+}
+
+/// What the field of an SCTP packet should say, as it is on the wire: least significant octet first, unlike every other
+/// field. `None` if the packet ends before the field does.
+pub(crate) fn sum(packet: &[u8]) -> Option<[u8; 4]> {
+    let sum = crc32c::crc32c(packet.get(..FIELD)?);
+    let sum = crc32c::crc32c_append(sum, &[0; 4]);
+    Some(crc32c::crc32c_append(sum, packet.get(FIELD + 4..)?).to_le_bytes())
 }

@@ -23,7 +23,7 @@
 )]
 
 mod associations;
-mod checksum;
+pub(crate) mod checksum;
 mod ip;
 mod paths;
 mod pieces;
