@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use ss7guard_lab::netns::{
     BRIDGE_HOME, BRIDGE_INTERCONNECT, BridgedWire, HOST_INTERFACE, Namespace, WORLD_INTERFACE,
 };
 use ss7guard_lab::traffic::Kind;
-use ss7guard_userspace::kernel::device;
+use ss7guard_userspace::kernel::xsk::{self, Copying, Pool, Port};
+use ss7guard_userspace::kernel::{self, device};
 
 const EACH: Duration = Duration::from_millis(2);
 const SOON: Duration = Duration::from_millis(300);
@@ -277,6 +279,36 @@ fn a_bridge_of_the_kernel_takes_over_when_the_firewall_is_detached() {
     for capture in &captures {
         assert!(check_order(capture).expect("in order, and none twice") > 0);
     }
+}
+
+#[test]
+fn a_start_that_cannot_hold_leaves_nothing_behind() {
+    let wire = BridgedWire::new().expect("namespaces");
+    let pool = Pool::new(64).expect("pool");
+    let taken = wire.bridge.inside(|| {
+        let interface = kernel::interface_index(BRIDGE_INTERCONNECT).unwrap_or_default();
+        Ok(xsk::open(&pool, &[Port { interface, queue: 0, receive: 16, send: 16 }], Copying::Always)?)
+    });
+    let taken = taken.expect("socket");
+    let mut firewall = firewall(&wire, "");
+    let untouched = PORTS.map(|port| flags(&wire, port));
+    let problem = firewall.start().expect_err("the queue is taken").to_string();
+    assert!(problem.contains(BRIDGE_INTERCONNECT), "{problem}");
+    let bpffs = firewall.folder().join("bpf");
+    let pins = || std::fs::read_dir(&bpffs).map_or(0, Iterator::count);
+    assert_eq!(pins(), 0, "{problem}");
+    assert_eq!(PORTS.map(|port| flags(&wire, port)), untouched, "{problem}");
+    let links = wire.bridge.inside(|| {
+        let output = Command::new("ip").args(["-d", "link"]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    let links = links.expect("ip");
+    assert!(links.contains(BRIDGE_HOME) && !links.contains("prog/xdp"), "{links}");
+    drop(taken);
+    firewall.start().expect("start");
+    let one = Association::up(&wire.wire, "10.7.0.11", SOON).expect("association");
+    one.roam(0..20);
+    one.check(20).expect("messages");
 }
 
 #[test]

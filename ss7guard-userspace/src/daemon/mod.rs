@@ -44,7 +44,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// A permission is missing, another controller is there, an interface is not, or the kernel refuses. Nothing has changed
 /// then.
 pub fn start(config: &Config) -> Result<Core> {
-    Claim::take(config)?.start()
+    Claim::take(config)?.start(|_| Ok(()))
 }
 
 /// Runs the controller until it is told to stop. What is attached stays attached.
@@ -56,9 +56,7 @@ pub fn run(config: &Config) -> Result<()> {
     // These can fail too, and must not after the kernel has begun to judge.
     let door = Door::open(config)?;
     let events = events_file(config)?;
-    let mut core = claim.start()?;
-    let adopted = core.adopted;
-    core.judging.start(events, adopted)?;
+    let core = claim.start(|core| core.judging.start(events, core.adopted))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let local = tokio::task::LocalSet::new();

@@ -34,14 +34,15 @@ impl<'a> Claim<'a> {
         Ok(claim)
     }
 
-    /// Loads and attaches, or adopts what is there.
+    /// Loads and attaches, or adopts what is there; then begins.
     ///
     /// # Errors
-    /// The pins are of another version, the policy does not fit, an interface is busy, or the kernel refuses. New pins
-    /// are gone then, and adopted ones have the policy that they had.
-    pub(super) fn start(mut self) -> Result<Core> {
+    /// The pins are of another version, the policy does not fit, an interface is busy, the kernel refuses, or it cannot
+    /// begin. New pins are gone then; adopted ones have the policy that they had, or the new one if only the beginning
+    /// failed.
+    pub(super) fn start(mut self, begin: impl FnOnce(&mut Core) -> Result<()>) -> Result<Core> {
         let fresh = !Maps::present(&self.config.bpffs);
-        match bring_up(self.config) {
+        match bring_up(self.config, begin) {
             Ok(mut core) => {
                 core.lock = self.lock.take();
                 self.mounted = false;
@@ -86,8 +87,8 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// Loads; then policy, then links: no frame is judged before the policy is there.
-fn bring_up(config: &Config) -> Result<Core> {
+/// Loads; then policy, then links: no frame is judged before the policy is there. Then begins.
+fn bring_up(config: &Config, begin: impl FnOnce(&mut Core) -> Result<()>) -> Result<Core> {
     let loaded = kernel::load(config)?;
     let mut core = Core::new(config.clone(), loaded, Maps::open(&config.bpffs)?)?;
     let before = Before::of(&core)?;
@@ -104,6 +105,7 @@ fn bring_up(config: &Config) -> Result<Core> {
         return Err(error);
     }
     core.settle()?;
+    begin(&mut core)?;
     Ok(core)
 }
 
