@@ -182,11 +182,12 @@ const fn too_long(config: &Config) -> Way {
     }
 }
 
+/// On by the other port, if the other side is there; with the number of the counter for it.
 #[inline(always)]
-fn redirect(index: u32, counters: Counters, counter: BridgeCounter) -> u32 {
-    match bridge_maps::out(index) {
+fn leave(counters: Counters, port: u32, counter: u32) -> u32 {
+    match bridge_maps::out(port) {
         Some(action) => {
-            counters.add(counter);
+            counters.add_number(counter);
             action
         }
         None => no_way(counters),
@@ -208,13 +209,7 @@ extern "C" fn take_way(ctx: *mut xdp_md, port: u32, way: u32, judge: u32) -> u32
     let rest = way & Way::REST;
     match way >> Way::KIND_SHIFT {
         Way::HOLD => hold(ctx, counters, port, rest, judge),
-        Way::GO => match bridge_maps::out(port) {
-            Some(action) => {
-                counters.add_number(rest);
-                action
-            }
-            None => no_way(counters),
-        },
+        Way::GO => leave(counters, port, rest),
         _ => {
             counters.add_number(rest);
             xdp_action::XDP_DROP
@@ -228,7 +223,7 @@ fn hold(ctx: *mut xdp_md, counters: Counters, port: u32, slot: u32, judge: u32) 
     if !make_room(ctx) {
         let Some(config) = maps::config() else { return no_way(counters) };
         return match too_long(config) {
-            Way::Go(counter) => redirect(port, counters, counter),
+            Way::Go(counter) => leave(counters, port, counter as u32),
             _ => {
                 counters.add(BridgeCounter::LongDropped);
                 xdp_action::XDP_DROP
