@@ -1,10 +1,10 @@
 //! Blocking by calling global title between real associations: what a blocked number sends does not arrive, what comes
 //! over the same association from others does, and SCTP does not notice.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ss7guard_lab::association::{HOME_POINT_CODE, Peer, Settings};
+use ss7guard_lab::bridged::Association;
 use ss7guard_lab::firewall::Firewall;
 use ss7guard_lab::m3ua::{self, Label};
 use ss7guard_lab::netns::Wire;
@@ -47,12 +47,9 @@ struct Link {
 
 impl Link {
     fn up(wire: &Wire, world: &str, interleaving: bool) -> Self {
-        let host = if world.contains(':') { "fd07::1" } else { "10.7.0.1" };
-        let at = |ip: &str| SocketAddr::new(ip.parse().expect("address"), 2905);
         let settings = || Settings { interleaving, rto_min: Duration::from_secs(5), ..Settings::default() };
-        let gateway =
-            Peer::gateway_with(&wire.host, at(host), at(world), false, settings()).expect("gateway");
-        let asp = Peer::asp_with(&wire.world, at(world), at(host), settings()).expect("ASP");
+        let Association { asp, gateway } =
+            Association::with(wire, world, false, settings).expect("association");
         asp.wait_active(PATIENCE).expect("association");
         Self { asp, gateway }
     }

@@ -56,10 +56,18 @@ impl Association {
     /// # Errors
     /// No raw socket.
     pub fn begin(wire: &Wire, world: &str, rto_min: Duration) -> Result<Self> {
+        Self::with(wire, world, true, || Settings { rto_min, ..Settings::default() })
+    }
+
+    /// Begins one with these settings at both ends, the gateway of which ends dialogues or does not; does not wait until it
+    /// is up.
+    ///
+    /// # Errors
+    /// No raw socket.
+    pub fn with(wire: &Wire, world: &str, answers: bool, settings: impl Fn() -> Settings) -> Result<Self> {
         let host = if world.contains(':') { "fd07::1" } else { "10.7.0.1" };
         let at = |ip: &str| -> Result<SocketAddr> { Ok(SocketAddr::new(ip.parse()?, 2905)) };
-        let settings = || Settings { rto_min, ..Settings::default() };
-        let gateway = Peer::gateway_with(&wire.host, at(host)?, at(world)?, true, settings())?;
+        let gateway = Peer::gateway_with(&wire.host, at(host)?, at(world)?, answers, settings())?;
         let asp = Peer::asp_with(&wire.world, at(world)?, at(host)?, settings())?;
         Ok(Self { asp, gateway })
     }
